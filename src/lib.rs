@@ -70,9 +70,9 @@ pub mod testing {
         pub use crate::table::raw::framer::count_line_ends;
         pub use crate::table::source::{Source, SourceError};
         pub mod workbook {
-            pub use crate::table::unpack::workbook::open;
+            pub use crate::table::unpack::workbook::{SheetFit, open};
         }
-        pub use crate::table::unpack::workbook::WorkbookError;
+        pub use crate::table::unpack::workbook::error::WorkbookError;
         pub use crate::table::write::output::Target;
         pub use crate::table::write::sink::{Sink, SinkOptions};
     }

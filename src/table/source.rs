@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::io::Read;
+use std::sync::Arc;
 
+use crate::domain::number::cell::MISSING_VALUE;
 use crate::table::detect::columns::Column;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
 use crate::table::detect::encoding::detect_encoding;
@@ -15,6 +17,7 @@ use crate::table::raw::batch::Batch;
 use crate::table::raw::decoder::TextDecoder;
 use crate::table::raw::framer::{FrameError, FrameResult, Framer, MAX_ROW_BYTES};
 use crate::table::sniff::{Sniffed, sniff};
+use crate::table::unpack::workbook::missing_values::MissingValues;
 
 /// A batch is returned once its rows take this many bytes.
 const BATCH_BYTES: usize = 256 << 10;
@@ -30,6 +33,7 @@ pub struct Source {
     title_lines: Option<u64>,
     lossy: bool,
     flexible: bool,
+    missing_values: Arc<MissingValues>,
     /// Whether an error message may suggest `--flexible`.
     can_be_flexible: bool,
     header: Header,
@@ -106,6 +110,7 @@ impl Source {
             title_lines,
             lossy: options.lossy,
             flexible: options.flexible,
+            missing_values: Arc::clone(&options.missing_values),
             can_be_flexible: !options.has_answers,
             header,
             trailing_blanks: Vec::new(),
@@ -227,8 +232,11 @@ impl Source {
                     let numbers = self.layout.columns.iter().map(|column| column.index);
                     let columns = numbers.chain(self.layout.extra_columns.iter().copied());
                     // The cells that a short row lacks are empty.
-                    let cells = columns.map(|index| {
-                        self.framer.cell(index).map_or(Cow::Borrowed(""), String::from_utf8_lossy)
+                    let cells = columns.map(|index| match self.framer.cell(index) {
+                        Some([]) | None if self.missing_values.contains(row.line, index) => {
+                            Cow::Borrowed(MISSING_VALUE)
+                        }
+                        cell => cell.map_or(Cow::Borrowed(""), String::from_utf8_lossy),
                     });
                     let missing = expected.saturating_sub(found);
                     batch.push(&self.decoder.raw_row(&row), cells, missing);
@@ -258,7 +266,6 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;

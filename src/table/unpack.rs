@@ -3,4 +3,3 @@
 pub(crate) mod compound_file;
 pub(crate) mod container;
 pub(crate) mod workbook;
-pub(crate) mod workbook_cell;

@@ -14,4 +14,5 @@ pub(crate) mod rows;
 pub(crate) mod samples;
 pub(crate) mod shards;
 pub(crate) mod unpack;
+pub(crate) mod workbook_runs;
 pub(crate) mod workbooks;

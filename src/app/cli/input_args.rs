@@ -41,9 +41,9 @@ pub struct ReaderArgs {
     /// Delimiter: a character, or tab [default: detected]
     #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
-    /// Sheet of a workbook [default: the first]
+    /// Sheet of a workbook [default: detected]
     ///
-    /// By name or by number from 1. The default is the first visible sheet with rows
+    /// By name or by number from 1. The default is the first visible sheet with a column of numbers
     #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = None::<&str>)]
     pub sheet: Option<String>,
     /// Encoding: utf-8, utf-16le, utf-16be, gb18030, big5, shift-jis, windows-1252 [default:

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use tr::tr;
@@ -158,6 +159,7 @@ pub(crate) fn reader_options(args: &ReaderArgs, rows: &RowOptions) -> SourceOpti
         columns: args.column.clone(),
         extra_columns: rows.extra_columns(),
         optional_columns: rows.optional_columns(),
+        missing_values: Arc::default(),
     }
 }
 

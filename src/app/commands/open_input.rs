@@ -1,7 +1,9 @@
 //! Opens the input of a run: a file, compressed or not, a workbook or a pipe.
 
-use std::io;
+use std::io::{self, Cursor};
+use std::mem;
 use std::path::Path;
+use std::sync::Arc;
 
 use tr::tr;
 
@@ -15,10 +17,14 @@ use crate::app::signals::Signals;
 use crate::domain::number::cell::looks_like_mobile;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
 use crate::engine::io::row_format::{RowFormat, RowOptions};
+use crate::table::detect::column_error::ColumnError;
+use crate::table::detect::header_words::{HeaderMatch, match_header};
 use crate::table::detect::layout::SourceOptions;
 use crate::table::prescan::{Prescan, prescan};
-use crate::table::source::Source;
+use crate::table::raw::encoding::Encoding;
+use crate::table::source::{Source, SourceError};
 use crate::table::unpack::container::{self, ContainerError, UnpackOptions};
+use crate::table::unpack::workbook::SheetFit;
 
 pub(crate) struct OpenedInput {
     pub source: Source,
@@ -116,6 +122,28 @@ pub(crate) fn row_format(
         .map_err(|missing| retry_failed::missing_column_failure(&text::input_name(input), missing))
 }
 
+/// How well the columns of a sheet fit, from its first rows. `are_chosen` says whether the user
+/// named them.
+fn rate_columns(source: &mut Source, are_chosen: bool) -> SheetFit {
+    let count = source.columns().len();
+    let is_named = |name: &str| match_header(name) > HeaderMatch::NoMatch;
+    let has_name =
+        source.columns().iter().any(|column| column.name.as_deref().is_some_and(is_named));
+    while let Ok(Some(rows)) = source.next_batch(usize::MAX) {
+        if (0..rows.len()).any(|row| rows.cells(row).take(count).any(may_be_number)) {
+            return SheetFit::Numbers;
+        }
+    }
+    if are_chosen || has_name { SheetFit::NamedColumn } else { SheetFit::NoNumbers }
+}
+
+/// Whether a cell may be a phone number, well or badly written: not a sentence.
+fn may_be_number(cell: &str) -> bool {
+    let count = |is: fn(char) -> bool| cell.chars().filter(|c| is(*c)).count();
+    let (digits, letters) = (count(char::is_numeric), count(char::is_alphabetic));
+    (digits >= 7 && letters <= 4) || (cell.contains("E+") && digits >= 3 && letters == 1)
+}
+
 impl<'a> InputSpec<'a> {
     fn from_args(
         path: &'a Path,
@@ -145,6 +173,25 @@ impl<'a> InputSpec<'a> {
             .description
             .map_or_else(|| name.clone(), |remark| tr!("{name} ({remark})", name, remark));
         Ok(OpenedInput { source, title, prescan: None, resolved_scan: None, is_packed })
+    }
+
+    /// How well a sheet fits as the table of numbers, by the CSV of its first rows.
+    fn rate_sheet(&self, csv: Vec<u8>) -> SheetFit {
+        let delimiter = self.options.delimiter.unwrap_or(b',');
+        let options = SourceOptions {
+            encoding: Some(Encoding::Utf8),
+            delimiter: Some(delimiter),
+            ..self.options.clone()
+        };
+        let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);
+        match Source::open(Box::new(Cursor::new(csv)), &options, &is_mobile) {
+            Ok(mut source) => rate_columns(&mut source, !options.columns.is_empty()),
+            // The user has to choose among columns of numbers.
+            Err(SourceError::Column { error: ColumnError::Ambiguous { .. }, .. }) => {
+                SheetFit::Numbers
+            }
+            Err(_) => SheetFit::NoNumbers,
+        }
     }
 
     fn prescan(&self) -> Result<Prescan, Failure> {
@@ -183,14 +230,18 @@ impl<'a> InputSpec<'a> {
     /// Unpacks the input, and adapts the options to its content.
     fn unpack(&self) -> Result<(container::UnpackedInput, SourceOptions), Failure> {
         let mut options = self.options.clone();
-        let unpack_options = UnpackOptions { sheet: self.sheet, delimiter: options.delimiter };
+        let unpack_options = UnpackOptions {
+            sheet: self.sheet,
+            delimiter: options.delimiter,
+            rate_sheet: &|csv| self.rate_sheet(csv),
+        };
         let name = text::input_name(self.path);
         let opened = if self.path == Path::new("-") {
             container::open_stream(Box::new(io::stdin()), unpack_options)
         } else {
             container::open(self.path, unpack_options)
         };
-        let opened = opened.map_err(|error| {
+        let mut opened = opened.map_err(|error| {
             let exit = if matches!(error, ContainerError::SheetWithoutWorkbook) {
                 Exit::Usage
             } else {
@@ -203,6 +254,7 @@ impl<'a> InputSpec<'a> {
             return Err(Failure::with_message(Exit::Usage, text));
         }
         options.delimiter = opened.delimiter.or(options.delimiter);
+        options.missing_values = Arc::new(mem::take(&mut opened.missing_values));
         options.read_sample_first = is_regular_file(self.path);
         Ok((opened, options))
     }

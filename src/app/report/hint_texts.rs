@@ -43,6 +43,13 @@ impl Hint {
                        the .xlsx itself"
                         % rows)
             }
+            Self::MissingValues { rows } => {
+                tr!("one row has a formula without a stored value: open the workbook in Excel, \
+                     save it, and run again"
+                    | "{n} rows have a formula without a stored value: open the workbook in Excel, \
+                       save it, and run again"
+                        % rows)
+            }
             Self::Organisation { rows, of, other } => {
                 let other = other.map_or_else(String::new, |other| {
                     tr!("; the other edition's --endpoint is {other}", other)

@@ -26,6 +26,8 @@ const MAX_WORKERS: f64 = 1024.0;
 pub(crate) enum Hint {
     /// A spreadsheet rounded numbers.
     Rounded { rows: u64 },
+    /// The workbook does not keep the values of formulas.
+    MissingValues { rows: u64 },
     /// The directory has almost none of the numbers.
     Organisation {
         /// Rows that were not found.
@@ -166,12 +168,16 @@ fn is_significant(part: u64, whole: u64, percent: u64, few: u64) -> bool {
 
 fn cell_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     let rows = facts.totals.rows_in - facts.totals.rows_kept;
-    let [_, rounded, short, eight, landlines, other] =
+    let [_, rounded, short, eight, landlines, missing_values, other] =
         InvalidKind::ALL.map(|kind| facts.row_stats.invalid(kind));
     let mut hints = Vec::new();
     // One is proof: nobody types 1.38E+10.
     if rounded > 0 {
         hints.push(Hint::Rounded { rows: rounded });
+    }
+    // The program that wrote the workbook did not calculate.
+    if missing_values > 0 {
+        hints.push(Hint::MissingValues { rows: missing_values });
     }
     // Half of the column is no typing error. The kind of the cells does not matter then.
     let wrong = short + eight + landlines + other;
@@ -388,6 +394,7 @@ mod tests {
     fn cell_problems_produce_a_hint_when_frequent_enough() {
         for (kind, count, kinds) in [
             (InvalidKind::Rounded, 1, "rounded"),
+            (InvalidKind::MissingValue, 1, "missing_values"),
             (InvalidKind::TooShort, 9, ""),
             (InvalidKind::TooShort, 10, "short"),
             (InvalidKind::EightDigits, 10, "eight"),

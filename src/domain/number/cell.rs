@@ -6,6 +6,9 @@ use crate::domain::number::invalid::{Invalid, ordinal};
 use crate::domain::number::mobile::{DefaultRegion, Mobile, NumberRules};
 use crate::domain::number::normalize::{self, normalize_chars, split_numbers};
 
+/// Stands for a formula of which the file does not keep the value.
+pub(crate) const MISSING_VALUE: &str = "=";
+
 /// The number used of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberCell {
@@ -29,6 +32,9 @@ impl NumberCell {
             && let Some(mobile) = Mobile::from_mainland_digits(cell.as_bytes())
         {
             return Ok(Self { mobile, nth: 1, count: 1 });
+        }
+        if cell == MISSING_VALUE {
+            return Err(Invalid::MissingValue);
         }
         let text = normalize_chars(cell);
         let parts = split_numbers(&text);

@@ -9,6 +9,11 @@ pub enum Invalid {
     /// Only white space.
     #[error("{}", tr!("the cell is empty"))]
     Empty,
+    /// A formula of which the file does not keep the value.
+    #[error("{}", tr!(
+        "a formula without a stored value: open the workbook in Excel, save it, and run again"
+    ))]
+    MissingValue,
     /// A spreadsheet rounded the number, and digits are lost.
     #[error("{}", tr!(
         "{cell}: Excel rounded this number; restore it from the source",
@@ -70,16 +75,18 @@ pub enum InvalidKind {
     EightDigits,
     /// A landline or a service number.
     Landline,
+    MissingValue,
     Other,
 }
 
 impl InvalidKind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Empty,
         Self::Rounded,
         Self::TooShort,
         Self::EightDigits,
         Self::Landline,
+        Self::MissingValue,
         Self::Other,
     ];
 }
@@ -90,6 +97,7 @@ impl Invalid {
     pub fn kind(&self) -> InvalidKind {
         match self {
             Self::Empty => InvalidKind::Empty,
+            Self::MissingValue => InvalidKind::MissingValue,
             Self::Rounded(_) => InvalidKind::Rounded,
             Self::TooShort(8) => InvalidKind::EightDigits,
             Self::TooShort(_) => InvalidKind::TooShort,
@@ -116,6 +124,7 @@ impl Invalid {
             | Self::ServiceNumber
             | Self::UnknownRange(_) => true,
             Self::Empty
+            | Self::MissingValue
             | Self::Rounded(_)
             | Self::NotANumber
             | Self::Fraction

@@ -74,11 +74,11 @@ impl FileType {
 
     fn remedy(self) -> String {
         match self {
-            Self::WebPage => tr!(
-                "if it is an export, open it in Excel or WPS, save it as \"Excel workbook \
+            Self::WebPage => {
+                tr!("if it is an export, open it in Excel or WPS, save it as \"Excel workbook \
                  (.xlsx)\", and run again with that file; if a program downloaded it, check the \
-                 address and the login"
-            ),
+                 address and the login")
+            }
             Self::WebArchive
             | Self::SpreadsheetXml
             | Self::FlatOpenDocument
@@ -198,7 +198,8 @@ pub(crate) fn recognize(start: &[u8], complete: bool) -> Recognized {
         return Recognized::Type(FileType::LockFile);
     }
     let text = decode(start);
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0'));
+    let text =
+        text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0'));
     let begins_with = |signature: &str| {
         text.get(..signature.len()).is_some_and(|head| head.eq_ignore_ascii_case(signature))
     };
@@ -247,9 +248,8 @@ fn recognize_markup(text: &str, is_cut: bool) -> Recognized {
     if declared {
         // The root element says which XML it is.
         let root = |text: &str| {
-            text.match_indices('<').any(|(at, _)| {
-                text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic())
-            })
+            text.match_indices('<')
+                .any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()))
         };
         return if is_cut && !root(rest) {
             Recognized::NeedsMore
@@ -308,9 +308,9 @@ fn recognize_json(text: &str, is_cut: bool) -> Recognized {
             let rest = text.get(values.byte_offset()..).unwrap_or_default();
             let continues = rest.trim_start().starts_with(['{', '[']) || rest.trim().is_empty();
             // `[13800138000]` is a number in brackets.
-            let is_number = value.as_array().is_some_and(|items| {
-                matches!(items.as_slice(), [only] if only.is_number())
-            });
+            let is_number = value
+                .as_array()
+                .is_some_and(|items| matches!(items.as_slice(), [only] if only.is_number()));
             if continues && !is_number {
                 Recognized::Type(FileType::Json)
             } else {
@@ -318,7 +318,11 @@ fn recognize_json(text: &str, is_cut: bool) -> Recognized {
             }
         }
         Some(Err(error)) if error.is_eof() => {
-            if is_cut { Recognized::NeedsMore } else { Recognized::Type(FileType::Json) }
+            if is_cut {
+                Recognized::NeedsMore
+            } else {
+                Recognized::Type(FileType::Json)
+            }
         }
         _ => Recognized::Other,
     }
@@ -362,7 +366,10 @@ mod tests {
         for (text, expected) in [
             ("<!DOCTYPE html><html><title>登录</title>", FileType::WebPage),
             ("<!doctype HTML PUBLIC \"-//W3C//DTD\">", FileType::WebPage),
-            ("<HTML xmlns:x=\"urn:schemas-microsoft-com:office:excel\">\n<HEAD>", FileType::WebPage),
+            (
+                "<HTML xmlns:x=\"urn:schemas-microsoft-com:office:excel\">\n<HEAD>",
+                FileType::WebPage,
+            ),
             ("\n\r\n  <html>\n<table>", FileType::WebPage),
             (&long_comment, FileType::WebPage),
             ("<table border=1>\n<tr><td>手机号</td></tr></table>", FileType::WebPage),
@@ -390,7 +397,8 @@ mod tests {
             ("<!DOCTYPE rows SYSTEM 'r.dtd'><rows/>", FileType::Xml),
             ("MIME-Version: 1.0\nContent-Type: multipart/related", FileType::WebArchive),
         ] {
-            for encoding in [Encoding::Utf8, Encoding::Gb18030, Encoding::Utf16Le, Encoding::Utf16Be]
+            for encoding in
+                [Encoding::Utf8, Encoding::Gb18030, Encoding::Utf16Le, Encoding::Utf16Be]
             {
                 for bom in [&b""[..], encoding.bom()] {
                     let mut bytes = bom.to_vec();
@@ -484,7 +492,8 @@ mod tests {
 
     #[test]
     fn more_bytes_are_requested_only_while_they_decide() {
-        for text in ["<!-- title", "<!-- title -->\n", "{\n", "[\n  {\"mobile\":", "<?xml version="] {
+        for text in ["<!-- title", "<!-- title -->\n", "{\n", "[\n  {\"mobile\":", "<?xml version="]
+        {
             assert_eq!(recognize(text.as_bytes(), false), Recognized::NeedsMore, "{text}");
         }
         for text in ["mobile\n", "<name>,mobile\n", "{name},mobile\n", "<", ""] {

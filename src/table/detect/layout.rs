@@ -1,5 +1,7 @@
 //! Detects the layout of a table from a sample and the user's options: dialect, width and columns.
 
+use std::sync::Arc;
+
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
@@ -7,6 +9,7 @@ use crate::table::detect::dialect::{Dialect, Sample, has_header_row};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
 use crate::table::raw::encoding::Encoding;
+use crate::table::unpack::workbook::missing_values::MissingValues;
 
 /// What the user specified. Everything else is detected.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +37,8 @@ pub struct SourceOptions {
     pub extra_columns: Vec<ExtraColumn>,
     /// The names of the optional answer columns to append.
     pub optional_columns: Vec<&'static str>,
+    /// The formulas of a workbook's sheet without a stored value.
+    pub missing_values: Arc<MissingValues>,
 }
 
 /// The layout of a table.

@@ -6,6 +6,9 @@ use tr::tr;
 /// The maximum length of a row in bytes, including the blank lines before it. A longer row has an
 /// unclosed quote, and without a limit it would read the whole file into memory.
 pub(crate) const MAX_ROW_BYTES: usize = 16 << 20;
+/// The maximum number of cells of a row, which is also the limit of Excel. A row of delimiters
+/// takes eight times its size in memory.
+pub(crate) const MAX_COLUMNS: usize = 1 << 14;
 
 /// Why the text cannot be split into rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -22,11 +25,21 @@ pub enum FrameError {
     },
     /// The row is longer than [`MAX_ROW_BYTES`].
     #[error("{}", tr!(
-        "line {line}: the row that begins here is longer than {most} MiB, most likely because a \
-         quoted cell never ends; close the quote (\") or remove it, then run again",
+        "line {line}: the row that begins here is longer than {most} MiB, the limit of a row; if a \
+         quoted cell never ends, close the quote (\") or remove it, then run again",
         line, most = MAX_ROW_BYTES >> 20
     ))]
     RowTooLong {
+        /// The line on which the row starts, counted from 1.
+        line: u64,
+    },
+    /// The row has more than [`MAX_COLUMNS`] cells.
+    #[error("{}", tr!(
+        "line {line}: the row that begins here has more than {most} cells, the limit of a row; \
+         correct the row, or give the right --delimiter, then run again",
+        line, most = MAX_COLUMNS
+    ))]
+    TooManyColumns {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
@@ -205,6 +218,9 @@ impl Framer {
             if !rest.is_empty() {
                 let (result, read) = self.feed(rest);
                 self.scanned += read;
+                if self.width > MAX_COLUMNS {
+                    return Err(FrameError::TooManyColumns { line: self.line });
+                }
                 if matches!(result, ReadRecordResult::Record) {
                     self.scanned -= 1;
                     self.state = FramerState::AtTerminator;

@@ -9,7 +9,9 @@ use flate2::read::MultiGzDecoder;
 use tr::tr;
 
 use crate::table::unpack::compound_file;
-use crate::table::unpack::workbook::{self, WorkbookError};
+use crate::table::unpack::workbook::error::WorkbookError;
+use crate::table::unpack::workbook::missing_values::MissingValues;
+use crate::table::unpack::workbook::{self, RateSheet};
 
 /// The length of the longest signature in bytes.
 const SIGNATURE_BYTES: usize = 4;
@@ -47,12 +49,14 @@ pub(crate) enum ContainerError {
 }
 
 /// What the user specified.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct UnpackOptions<'a> {
     /// The sheet of a workbook, by name or number.
     pub sheet: Option<&'a str>,
     /// The delimiter of the CSV of a workbook; a comma by default.
     pub delimiter: Option<u8>,
+    /// Tells how well a sheet of a workbook fits, to choose one if none was specified.
+    pub rate_sheet: &'a RateSheet<'a>,
 }
 
 /// The plain text of an input.
@@ -62,6 +66,14 @@ pub(crate) struct UnpackedInput {
     pub description: Option<String>,
     /// The delimiter of the CSV of a workbook.
     pub delimiter: Option<u8>,
+    /// The formulas of a workbook's sheet without a stored value.
+    pub missing_values: MissingValues,
+}
+
+impl UnpackedInput {
+    fn text(reader: Box<dyn Read + Send>, description: Option<String>) -> Self {
+        Self { reader, description, delimiter: None, missing_values: MissingValues::default() }
+    }
 }
 
 /// Opens the file at `path`. A gzip or zstd file is decompressed while it is read, in bounded
@@ -79,7 +91,7 @@ pub(crate) fn open(
     match ContainerKind::from_signature(&start) {
         ContainerKind::Zip => {
             let delimiter = options.delimiter.unwrap_or(b',');
-            let sheet = workbook::open(file, options.sheet, delimiter)?;
+            let sheet = workbook::open(file, options.sheet, delimiter, options.rate_sheet)?;
             let others = match &*sheet.other_sheets {
                 [] => String::new(),
                 others => {
@@ -89,15 +101,29 @@ pub(crate) fn open(
                     )
                 }
             };
-            let remark = Some(tr!("sheet {sheet}{others}", sheet = sheet.name, others));
+            let description = tr!("sheet {sheet}{others}", sheet = sheet.name, others)
+                + &missing_values_remark(&sheet.missing_values);
             Ok(UnpackedInput {
                 reader: Box::new(sheet.reader),
-                description: remark,
+                description: Some(description),
                 delimiter: Some(delimiter),
+                missing_values: sheet.missing_values,
             })
         }
         ContainerKind::CompoundFile => Err(compound_file::classify(file).into()),
         kind => unpack(kind, Box::new(file), options),
+    }
+}
+
+fn missing_values_remark(missing: &MissingValues) -> String {
+    match missing.count() {
+        0 => String::new(),
+        count => tr!(
+            "; one formula has no stored value ({cells}): open the workbook in Excel and save it"
+                | "; {n} formulas have no stored value ({cells}): open the workbook in Excel and save \
+               it" % count,
+            cells = missing
+        ),
     }
 }
 
@@ -160,9 +186,9 @@ fn unpack(
             let decoder = zstd::Decoder::new(reader).map_err(ContainerError::Read)?;
             (Box::new(UnpackReader { reader: decoder, format: "zstd" }), "zstd")
         }
-        _ => return Ok(UnpackedInput { reader, description: None, delimiter: None }),
+        _ => return Ok(UnpackedInput::text(reader, None)),
     };
-    Ok(UnpackedInput { reader, description: Some(name.to_owned()), delimiter: None })
+    Ok(UnpackedInput::text(reader, Some(name.to_owned())))
 }
 
 /// Reads the first bytes, as many as the longest signature has or the input.
@@ -208,6 +234,11 @@ mod tests {
 
     use super::*;
     use crate::table::detect::file_type::FileType;
+    use crate::table::unpack::workbook::SheetFit;
+
+    fn options(sheet: Option<&str>) -> UnpackOptions<'_> {
+        UnpackOptions { sheet, delimiter: None, rate_sheet: &|_| SheetFit::Numbers }
+    }
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -220,7 +251,7 @@ mod tests {
     }
 
     fn opened(bytes: Vec<u8>) -> UnpackedInput {
-        open_stream(Box::new(Cursor::new(bytes)), UnpackOptions::default()).unwrap()
+        open_stream(Box::new(Cursor::new(bytes)), options(None)).unwrap()
     }
 
     fn text(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
@@ -303,10 +334,8 @@ mod tests {
         }
         for packed in [gzip(b"phone\n"), zstd(b"phone\n")] {
             let pieces = Pieces(vec![packed]);
-            let mut reader =
-                open_stream(Box::new(io::BufReader::new(pieces)), UnpackOptions::default())
-                    .unwrap()
-                    .reader;
+            let stream = Box::new(io::BufReader::new(pieces));
+            let mut reader = open_stream(stream, options(None)).unwrap().reader;
             let mut room = [0; 100];
             assert_eq!(reader.read(&mut room).unwrap(), 6);
             assert!(reader.read(&mut room).is_err());
@@ -316,8 +345,7 @@ mod tests {
     #[test]
     fn formats_that_need_a_file_are_rejected_in_a_stream() {
         let refused = |bytes: &[u8], sheet| {
-            let options = UnpackOptions { sheet, delimiter: None };
-            open_stream(Box::new(Cursor::new(bytes.to_vec())), options).err().unwrap()
+            open_stream(Box::new(Cursor::new(bytes.to_vec())), options(sheet)).err().unwrap()
         };
         assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::WorkbookFromPipe));
         assert!(matches!(
@@ -326,7 +354,7 @@ mod tests {
         ));
         assert!(matches!(refused(b"a,b", Some("1")), ContainerError::SheetWithoutWorkbook));
         assert!(matches!(
-            open(Path::new("/no/such.csv"), UnpackOptions::default()),
+            open(Path::new("/no/such.csv"), options(None)),
             Err(ContainerError::Open(_))
         ));
     }

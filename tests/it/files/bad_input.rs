@@ -4,9 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use crate::support::compression::gzip;
 use crate::support::expected_rows::ANSWER_COLUMNS;
 use crate::support::observed_run::{assert_exit, assert_redacted, observe_run, people_csv};
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
@@ -190,13 +188,7 @@ fn a_file_that_is_no_table_is_refused_under_any_name_and_from_a_pipe() {
     for (bytes, words) in NO_TABLES {
         for name in ["in.csv", "in.xls", "in.xlsx", "in.csv.gz"] {
             let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-            let content = if name.ends_with(".gz") {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(bytes).unwrap();
-                encoder.finish().unwrap()
-            } else {
-                bytes.to_vec()
-            };
+            let content = if name.ends_with(".gz") { gzip(bytes) } else { bytes.to_vec() };
             let input = workdir.write_file(name, &content);
             let output = workdir.write_file("out.csv", "of last night\n");
             let ended = run(&mut api.resolve(&input, &output));
@@ -210,6 +202,19 @@ fn a_file_that_is_no_table_is_refused_under_any_name_and_from_a_pipe() {
             assert_eq!(ended.stdout, "");
             assert!(api.call_log().token_calls().is_empty());
         }
+    }
+}
+
+#[test]
+fn a_row_beyond_the_limits_is_reported_with_the_limit() {
+    for (text, limit) in [
+        (format!("phone\n{}\n", ",".repeat(4_000_000)), "16384 cells, the limit of a row"),
+        (format!("{}\n13800138000\n", ",".repeat(20_000)), "16384 cells, the limit of a row"),
+        (format!("phone\n\"{}\n", "x".repeat(17 << 20)), "16 MiB, the limit of a row"),
+    ] {
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_refused(3, &["line ", limit]);
+        seen.assert_no_calls();
     }
 }
 

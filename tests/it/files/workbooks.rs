@@ -15,8 +15,8 @@ fn read_workbook(
     wanted: Option<&str>,
 ) -> Result<(String, Vec<String>, String), WorkbookError> {
     let workdir = Workdir::new();
-    let mut sheet =
-        workbook::open(File::open(workdir.write_file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
+    let file = File::open(workdir.write_file("in.xlsx", bytes)).unwrap();
+    let mut sheet = workbook::open(file, wanted, b',', &|_| workbook::SheetFit::Numbers)?;
     let mut text = String::new();
     sheet.reader.read_to_string(&mut text).unwrap();
     Ok((sheet.name, sheet.other_sheets, text))
@@ -111,13 +111,71 @@ fn hidden_rows_and_columns_are_read() {
 }
 
 #[test]
-fn an_unknown_error_value_is_reported() {
-    let cells = row_xml(1, &[("t=\"e\"", "<v>#SPILL!</v>")]);
-    let error = read_workbook(&build_workbook(&[("A", "visible", &cells)]), None).unwrap_err();
-    assert!(
-        matches!(&error, WorkbookError::UnknownErrorValue(value) if value == "#SPILL!"),
-        "{error}"
-    );
+fn every_error_value_is_a_text() {
+    for value in [
+        "#SPILL!",
+        "#CALC!",
+        "#FIELD!",
+        "#BUSY!",
+        "#BLOCKED!",
+        "#CONNECT!",
+        "#PYTHON!",
+        "#UNKNOWN!",
+        "#EXTERNAL!",
+        "#GETTING_DATA",
+        "#NULL!",
+        "#NEW!",
+    ] {
+        let cells = row_xml(1, &[("t=\"e\"", &format!("<f>X()</f><v>{value}</v>"))]);
+        assert_eq!(sheet_text(&cells), format!("{value}\r\n"));
+    }
+}
+
+#[test]
+fn cells_that_cannot_be_read_are_named() {
+    for (attributes, inner) in [
+        ("t=\"s\"", "<v>9</v>"),
+        ("t=\"s\"", "<v>x</v>"),
+        ("t=\"s\"", "<v>-1</v>"),
+        ("t=\"b\"", "<v>2</v>"),
+        ("t=\"n\"", "<v>x</v>"),
+        ("t=\"n\"", "<v>nan</v>"),
+        ("t=\"new\"", "<v>1</v>"),
+    ] {
+        let cells = row_xml(1, &[("r=\"A1\"", "<v>1</v>"), ("r=\"B1\"", "<v>1</v>")])
+            + &row_xml(2, &[(&format!("r=\"B2\" {attributes}"), inner)]);
+        let error =
+            read_workbook(&build_workbook(&[("员工", "visible", &cells)]), None).unwrap_err();
+        assert!(
+            matches!(
+                &error,
+                WorkbookError::InvalidCell { sheet, cell, .. } if sheet == "员工" && cell == "B2"
+            ),
+            "{attributes} {error}"
+        );
+    }
+}
+
+#[test]
+fn unusual_xml_is_read() {
+    for (cells, expected) in [
+        (r#"<row r="1"><c r="$A$1"><v>1</v></c><c r="$B$1"><v>2</v></c></row>"#, "1,2\r\n"),
+        (r#"<x:row r="1"><x:c r="A1"><x:v>1</x:v></x:c></x:row>"#, "1\r\n"),
+        (r#"<row><c t="s"><v/></c><c t="s"/><c t="s"><v>1</v></c><c><v>2</v></c></row>"#, "2\r\n"),
+        (r#"<row><c t="inlineStr"><v>9</v><is><t>1</t></is></c></row>"#, "1\r\n"),
+        (r#"<row><c><v>1</v><extLst><ext><v>9</v></ext></extLst></c></row>"#, "1\r\n"),
+        (r#"<row><c t="str"><f>""</f><v></v></c><c><v>1</v></c></row>"#, "1\r\n"),
+        (r#"<row><c t="str"><v>_x0031_&#x32;<![CDATA[3]]></v></c></row>"#, "123\r\n"),
+    ] {
+        assert_eq!(sheet_text(cells), expected, "{cells}");
+    }
+}
+
+#[test]
+fn formulas_without_a_value_are_rows() {
+    let cells = row_xml(2, &[(r#"r="B2""#, "<v>1</v>"), (r#"r="C2""#, "<f>B2</f><v></v>")])
+        + &row_xml(3, &[(r#"r="C3""#, "<f t=\"shared\" si=\"0\"/>")]);
+    assert_eq!(sheet_text(&cells), "1,\r\n,\r\n");
 }
 
 #[test]
@@ -166,13 +224,23 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
     ] {
         assert_eq!(taken(Some(wanted)).0, name, "{wanted}");
     }
-    assert_eq!(taken(Some("Empty")).2, "\u{feff}");
+    assert_eq!(taken(Some("Empty")).2, "");
     for wanted in ["0", "5", "Staff2", ""] {
         let error = read_workbook(&bytes, Some(wanted)).unwrap_err().to_string();
         assert!(error.contains("1 旧 (hidden), 2 Empty, 3 Staff, 4 2"), "{error}");
     }
     let hidden = build_workbook(&[("旧", "veryHidden", &cell(1)), ("新", "visible", "")]);
     let error = read_workbook(&hidden, None).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            WorkbookError::NoNumbers { sheets, hidden: Some(hidden) }
+                if sheets == "1 旧 (hidden), 2 新" && hidden == "旧"
+        ),
+        "{error}"
+    );
+    let empty = build_workbook(&[("旧", "hidden", ""), ("新", "visible", "")]);
+    let error = read_workbook(&empty, None).unwrap_err();
     assert!(
         matches!(&error, WorkbookError::NoRows(list) if list == "1 旧 (hidden), 2 新"),
         "{error}"
@@ -204,8 +272,12 @@ fn a_damaged_workbook_is_an_error_not_a_short_table() {
     let rows = concat_each(1..=2000, |n| row_xml(n, &[("", &format!("<v>{}</v>", n * 7919))]));
     let bytes = build_workbook(&[("A", "visible", &rows)]);
     assert_eq!(read_workbook(&bytes, None).unwrap().2.lines().count(), 2000);
-    let damaged =
-        |bytes: &[u8]| matches!(read_workbook(bytes, None), Err(WorkbookError::Damaged(_)));
+    let damaged = |bytes: &[u8]| {
+        matches!(
+            read_workbook(bytes, None),
+            Err(WorkbookError::Damaged(_) | WorkbookError::InvalidCell { .. })
+        )
+    };
     for size in [4, 100, bytes.len() / 2, bytes.len() - 30] {
         assert!(damaged(&bytes[..size]), "cut to {size}");
     }

@@ -8,8 +8,8 @@ use zip::write::SimpleFileOptions;
 const RELATIONSHIP_TYPES: &str =
     "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 /// The styles by their number: general, date, five zeros, scientific, date and time, hours, text,
-/// grouped, dialled.
-pub(crate) const FORMATS: [(u32, &str); 9] = [
+/// grouped, dialled, four with a country code, one that divides.
+pub(crate) const FORMATS: [(u32, &str); 14] = [
     (0, ""),
     (14, ""),
     (165, "00000"),
@@ -19,6 +19,11 @@ pub(crate) const FORMATS: [(u32, &str); 9] = [
     (49, ""),
     (4, ""),
     (166, "[&lt;=9999999]###-####;000 0000 0000"),
+    (167, "\\+0"),
+    (168, "&quot;+&quot;0"),
+    (169, "&quot;+86 &quot;0"),
+    (170, "&quot;+&quot;@"),
+    (171, "\\+0,"),
 ];
 
 /// A workbook of sheets: name, the state that Excel gives to hidden ones, and the cells.

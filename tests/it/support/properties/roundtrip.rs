@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use dingmap::testing::table::Batch;
 use dingmap::testing::table::ColumnChoice;
@@ -93,6 +94,7 @@ impl RoundTripCase {
             },
             extra_columns: Vec::new(),
             optional_columns: Vec::new(),
+            missing_values: Arc::default(),
         };
         Self {
             options,

@@ -1,48 +1,47 @@
-//! Formats a cell of a workbook as text: numbers with all digits, dates in ISO 8601 order, booleans
-//! and errors as in Excel.
+//! Formats the number of a cell as text: with all digits, or with what the format adds to a phone
+//! number; dates in ISO 8601 order.
 
 use std::fmt::Write as _;
 
-use calamine::{DataRef, ExcelDateTime};
+use jiff::ToSpan as _;
+use jiff::civil::date;
+
+use crate::table::unpack::workbook::number_format::{Displayed, NumberFormat, NumberKind};
 
 /// The first serial day without a date in Excel: the day after 9999-12-31.
 const DATE_SERIAL_END: f64 = 2_958_466.0;
 /// From this value on, a number in scientific format is written as it is displayed. Smaller ones
 /// are not mobile numbers.
 const MIN_SCIENTIFIC: f64 = 1e7;
+const DAY_MILLIS: f64 = 86_400_000.0;
 
-/// Formats `value` with the number format `format` of its cell.
+/// Formats `number` with the number format of its cell. `is_1904` says whether dates count from
+/// 1904.
 ///
-/// A number has all its digits and no exponent, with two exceptions. A format of only zeros
+/// A number has all its digits and no exponent, with three exceptions. A format of only zeros
 /// (`00000`) pads with zeros. A large number that a scientific format displays without loss
 /// (`1.38E+10`) is written as displayed, because it was most likely rounded before and its zeros
-/// must not pass for digits. Percentages and currencies are plain numbers. A date that Excel cannot
-/// display, because it is negative or too large, is a number.
+/// must not pass for digits. A `+`, digits or letters that the format adds to seven digits or more
+/// are written too, because they say whose number it is. Percentages and currencies are plain
+/// numbers. A date that Excel cannot display, because it is negative or too large, is a number.
 #[must_use]
-pub(crate) fn format_cell(value: &DataRef<'_>, format: Option<&str>) -> String {
-    match value {
-        DataRef::Int(number) => number.to_string(),
-        DataRef::Float(number) => format_number(*number, format),
-        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
-            text.clone()
+pub(crate) fn format_number(number: f64, format: &NumberFormat, is_1904: bool) -> String {
+    match format.kind() {
+        NumberKind::Duration => format_duration(number),
+        NumberKind::Date if (0.0..DATE_SERIAL_END).contains(&number) => {
+            format_date(number, is_1904).unwrap_or_else(|| format_digits(number, ""))
         }
-        DataRef::SharedString(text) => (*text).to_owned(),
-        DataRef::Bool(true) => "TRUE".to_owned(),
-        DataRef::Bool(false) => "FALSE".to_owned(),
-        DataRef::DateTime(date) if date.is_duration() => format_duration(date.as_f64()),
-        DataRef::DateTime(date) if (0.0..DATE_SERIAL_END).contains(&date.as_f64()) => {
-            format_date(date)
-        }
-        DataRef::DateTime(date) => format_number(date.as_f64(), None),
-        DataRef::Error(error) => error.to_string(),
-        DataRef::Empty => String::new(),
+        NumberKind::Date => format_digits(number, ""),
+        NumberKind::Number => match format.display_number(number) {
+            Displayed::Plain => format_digits(number, format.code()),
+            Displayed::As(text) | Displayed::Unclear(text) => text,
+        },
     }
 }
 
-fn format_number(number: f64, format: Option<&str>) -> String {
+fn format_digits(number: f64, format: &str) -> String {
     // Spreadsheets do not display negative zero.
     let number = if number == 0.0 { 0.0 } else { number };
-    let format = format.unwrap_or_default();
     if format.len() > 1
         && format.bytes().all(|byte| byte == b'0')
         && number >= 0.0
@@ -68,23 +67,40 @@ fn scientific_decimals(format: &str) -> Option<usize> {
     Some(decimals.bytes().filter(|byte| matches!(byte, b'0' | b'#')).count())
 }
 
-/// Formats a date, a time of day if there is no date, or both.
-fn format_date(date: &ExcelDateTime) -> String {
-    let (year, month, day, hour, minute, second, milli) = date.to_ymd_hms_milli();
+/// Formats a date, a time of day if there is no date, or both. `None` for a date that does not
+/// exist.
+fn format_date(serial: f64, is_1904: bool) -> Option<String> {
+    // The range of dates keeps both exact.
+    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^38 milliseconds")]
+    let all_millis = (serial * DAY_MILLIS).round() as i64;
+    let (days, millis) = (all_millis.div_euclid(86_400_000), all_millis.rem_euclid(86_400_000));
     let mut text = String::new();
-    let dated = date.as_f64() >= 1.0;
-    let timed = !dated || (hour, minute, second, milli) != (0, 0, 0, 0);
     // Writing to a string does not fail.
-    if dated {
-        let _ = write!(text, "{year:04}-{month:02}-{day:02}");
+    if days > 0 {
+        text.push_str(&format_day(days, is_1904)?);
     }
-    if timed {
-        let _ = write!(text, "{}{hour:02}:{minute:02}:{second:02}", if dated { " " } else { "" });
+    if days == 0 || millis > 0 {
+        let separator = if days > 0 { " " } else { "" };
+        let (seconds, minutes) = (millis / 1000, millis / 60_000);
+        let (hour, minute, second) = (minutes / 60, minutes % 60, seconds % 60);
+        let _ = write!(text, "{separator}{hour:02}:{minute:02}:{second:02}");
     }
-    if milli > 0 {
-        let _ = write!(text, ".{milli:03}");
+    if millis % 1000 > 0 {
+        let _ = write!(text, ".{:03}", millis % 1000);
     }
-    text
+    Some(text)
+}
+
+/// The date with this serial number. `None` if it does not exist.
+fn format_day(serial: i64, is_1904: bool) -> Option<String> {
+    let day_zero = match serial {
+        _ if is_1904 => date(1904, 1, 1),
+        // Excel has this day, and the calendar does not.
+        60 => return Some("1900-02-29".to_owned()),
+        ..60 => date(1899, 12, 31),
+        _ => date(1899, 12, 30),
+    };
+    day_zero.checked_add(serial.days()).ok().map(|day| day.to_string())
 }
 
 /// Formats a duration in hours, minutes and seconds. Hours are not converted to days.
@@ -97,19 +113,14 @@ fn format_duration(days: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use calamine::{CellErrorType, ExcelDateTimeType};
-
     use super::*;
 
     fn number(value: f64, format: &str) -> String {
-        format_cell(&DataRef::Float(value), Some(format))
+        format_number(value, &NumberFormat::parse(format), false)
     }
 
     fn date(value: f64, is_1904: bool) -> String {
-        format_cell(
-            &DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::DateTime, is_1904)),
-            None,
-        )
+        format_number(value, &NumberFormat::parse("yyyy-mm-dd"), is_1904)
     }
 
     #[test]
@@ -127,9 +138,9 @@ mod tests {
         ] {
             assert_eq!(number(13_800_138_000.0, format), "13800138000", "{format}");
         }
-        assert_eq!(format_cell(&DataRef::Float(8_613_800_138_000.0), None), "8613800138000");
-        assert_eq!(format_cell(&DataRef::Int(-7), None), "-7");
+        assert_eq!(number(13_108_207_129.0, "\\+0"), "+13108207129");
         for (value, expected) in [
+            (-7.0, "-7"),
             (0.1, "0.1"),
             (-12.5, "-12.5"),
             (-0.0, "0"),
@@ -166,29 +177,25 @@ mod tests {
         assert_eq!(date(44_481.0, true), "2025-10-13");
         assert_eq!(date(13_800_138_000.0, false), "13800138000");
         assert_eq!(date(-1.0, false), "-1");
-        let hours = |value| {
-            format_cell(
-                &DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::TimeDelta, false)),
-                None,
-            )
-        };
+        for (value, is_1904, expected) in [
+            (1.0, false, "1900-01-01"),
+            (59.0, false, "1900-02-28"),
+            (60.0, false, "1900-02-29"),
+            (61.0, false, "1900-03-01"),
+            (2_958_465.0, false, "9999-12-31"),
+            (2_958_465.0, true, "2958465"),
+            (2_958_465.999_999_999_5, false, "2958465.9999999995"),
+        ] {
+            assert_eq!(date(value, is_1904), expected);
+        }
+    }
+
+    #[test]
+    fn durations_are_hours_minutes_and_seconds() {
+        let hours = |value| number(value, "[h]:mm:ss");
         assert_eq!(
             (hours(1.5).as_str(), hours(-0.25).as_str(), hours(0.0).as_str()),
             ("36:00:00", "-6:00:00", "0:00:00")
         );
-        assert_eq!(
-            format_cell(&DataRef::DateTimeIso("2025-10-13T08:30:00".to_owned()), None),
-            "2025-10-13T08:30:00"
-        );
-    }
-
-    #[test]
-    fn other_cells_read_as_excel_displays_them() {
-        assert_eq!(format_cell(&DataRef::Bool(true), None), "TRUE");
-        assert_eq!(format_cell(&DataRef::Bool(false), None), "FALSE");
-        assert_eq!(format_cell(&DataRef::Error(CellErrorType::NA), None), "#N/A");
-        assert_eq!(format_cell(&DataRef::SharedString("00138"), Some("0")), "00138");
-        assert_eq!(format_cell(&DataRef::String("1.38E+10".to_owned()), None), "1.38E+10");
-        assert_eq!(format_cell(&DataRef::Empty, None), "");
     }
 }

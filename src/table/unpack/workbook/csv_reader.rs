@@ -1,0 +1,232 @@
+//! The CSV of a sheet, generated row by row while it is read.
+
+use std::io::{self, Read};
+
+use self_cell::{MutBorrow, self_cell};
+use tr::tr;
+
+use crate::table::raw::framer::{MAX_COLUMNS, count_line_ends};
+use crate::table::unpack::workbook::cell_reader::{Cell, cell_name};
+use crate::table::unpack::workbook::error::WorkbookError;
+use crate::table::unpack::workbook::limits::{MAX_CSV_BYTES, MAX_ROWS};
+use crate::table::unpack::workbook::missing_values::MissingValues;
+use crate::table::unpack::workbook::package::{Archive, Package, SheetCells};
+
+/// The size of a generated chunk of CSV in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+/// The byte order mark, by which Excel recognizes UTF-8.
+const BOM: &str = "\u{feff}";
+
+/// Where the table of a sheet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    top: u32,
+    left: u32,
+    width: u32,
+}
+
+/// What the first pass over a sheet found.
+pub(crate) struct SheetScan {
+    /// `None` without cells.
+    pub extent: Option<Extent>,
+    pub missing_values: MissingValues,
+}
+
+/// Reads a sheet to its end, to know its width and that all of it can be read.
+pub(crate) fn scan(cells: &mut SheetCells<'_>) -> Result<SheetScan, WorkbookError> {
+    let mut missing_values = MissingValues::default();
+    let mut extent: Option<(Extent, u32)> = None;
+    let (mut rows, mut bytes) = (0_u64, 0_u64);
+    let mut last = None;
+    // The line of the CSV on which the current row starts, and the line ends in its cells.
+    let (mut line, mut line_ends) = (1_u64, 0_u64);
+    while let Some(cell) = cells.next_cell()? {
+        check_position(cells, &cell, last)?;
+        if last.is_none_or(|(row, _)| row < cell.row) {
+            rows += 1;
+            if let Some((row, _)) = last {
+                line += line_ends + u64::from(cell.row - row);
+                line_ends = 0;
+            }
+        }
+        last = Some((cell.row, cell.column));
+        line_ends += count_line_ends(cell.text.as_bytes());
+        bytes += cell.text.len() as u64;
+        if cell.is_missing_value
+            && let Ok(line) = u32::try_from(line)
+        {
+            missing_values.insert(cell.row, cell.column, line);
+        }
+        let (found, right) = extent
+            .get_or_insert((Extent { top: cell.row, left: cell.column, width: 1 }, cell.column));
+        (found.left, *right) = (found.left.min(cell.column), (*right).max(cell.column));
+        found.width = *right - found.left + 1;
+    }
+    let extent = extent.map(|(extent, _)| extent);
+    if let Some(extent) = extent {
+        if bytes + rows * u64::from(extent.width) > MAX_CSV_BYTES {
+            return Err(WorkbookError::SheetTooLarge(cells.sheet().to_owned()));
+        }
+        missing_values = missing_values.with_first_column(extent.left);
+    }
+    Ok(SheetScan { extent, missing_values })
+}
+
+/// Checks that a cell is inside the limits of Excel and after the cell at `last`.
+fn check_position(
+    cells: &SheetCells<'_>,
+    cell: &Cell,
+    last: Option<(u32, u32)>,
+) -> Result<(), WorkbookError> {
+    let position = Some((cell.row, cell.column));
+    if position > last && cell.row < MAX_ROWS && (cell.column as usize) < MAX_COLUMNS {
+        return Ok(());
+    }
+    Err(WorkbookError::InvalidCell {
+        sheet: cells.sheet().to_owned(),
+        cell: cell_name(cell.row, cell.column),
+        what: tr!("it is out of place"),
+    })
+}
+
+/// The CSV of the first rows of a sheet, about 64 KiB, without a byte order mark.
+pub(crate) fn sample(cells: &mut SheetCells<'_>, delimiter: u8) -> Result<Vec<u8>, WorkbookError> {
+    let mut first: Vec<Cell> = Vec::new();
+    let mut bytes = 0;
+    while bytes < CHUNK_BYTES
+        && let Some(cell) = cells.next_cell()?
+    {
+        bytes += cell.text.len() + 1;
+        first.push(cell);
+    }
+    let columns = || first.iter().map(|cell| cell.column);
+    let (Some(top), Some(left), Some(right)) =
+        (first.first().map(|cell| cell.row), columns().min(), columns().max())
+    else {
+        return Ok(Vec::new());
+    };
+    let extent = Extent { top, left, width: right - left + 1 };
+    let mut writer = RowWriter::new(extent, delimiter, Vec::new());
+    for cell in &first {
+        // A stray cell far down or to the right makes no large sample.
+        if writer.csv.len() > 2 * CHUNK_BYTES {
+            break;
+        }
+        writer.push(cell);
+    }
+    writer.end_row();
+    Ok(writer.csv)
+}
+
+/// Writes cells as CSV: CRLF line ends, all rows of the same width. Empty rows and columns before
+/// the first cell are omitted; an empty row in between is a blank line.
+struct RowWriter {
+    extent: Extent,
+    delimiter: u8,
+    /// The position of the next cell.
+    row: u32,
+    column: u32,
+    /// Whether the row has a cell already. A row without cells is a blank line.
+    row_has_cells: bool,
+    csv: Vec<u8>,
+}
+
+impl RowWriter {
+    fn new(extent: Extent, delimiter: u8, csv: Vec<u8>) -> Self {
+        Self { extent, delimiter, row: extent.top, column: 0, row_has_cells: false, csv }
+    }
+
+    fn push(&mut self, cell: &Cell) {
+        while self.row < cell.row {
+            self.end_row();
+        }
+        self.pad_to_column(cell.column.saturating_sub(self.extent.left));
+        self.row_has_cells = true;
+        let special = |byte| byte == self.delimiter || matches!(byte, b'"' | b'\r' | b'\n');
+        if cell.text.bytes().any(special) {
+            self.csv.push(b'"');
+            self.csv.extend_from_slice(cell.text.replace('"', "\"\"").as_bytes());
+            self.csv.push(b'"');
+        } else {
+            self.csv.extend_from_slice(cell.text.as_bytes());
+        }
+    }
+
+    fn pad_to_column(&mut self, column: u32) {
+        while self.column < column {
+            self.csv.push(self.delimiter);
+            self.column += 1;
+        }
+    }
+
+    fn end_row(&mut self) {
+        if self.row_has_cells {
+            self.pad_to_column(self.extent.width.saturating_sub(1));
+        }
+        self.csv.extend_from_slice(b"\r\n");
+        (self.row, self.column, self.row_has_cells) = (self.row + 1, 0, false);
+    }
+}
+
+self_cell!(
+    struct OpenSheet {
+        owner: MutBorrow<Archive>,
+        #[not_covariant]
+        dependent: SheetCells,
+    }
+);
+
+/// The CSV of a sheet, generated while it is read in chunks of about 64 KiB.
+pub struct CsvReader {
+    cells: OpenSheet,
+    /// `None` for an empty sheet.
+    writer: Option<RowWriter>,
+    /// How much of the writer's CSV was read.
+    read: usize,
+    done: bool,
+}
+
+impl CsvReader {
+    /// The CSV of the sheet at `index`, in which a scan found `extent`.
+    pub(crate) fn new(
+        package: Package,
+        index: usize,
+        extent: Option<Extent>,
+        delimiter: u8,
+    ) -> Result<Self, WorkbookError> {
+        let Package { archive, mut sheets, context } = package;
+        let sheet = sheets.swap_remove(index);
+        let cells = OpenSheet::try_new(MutBorrow::new(archive), |archive| {
+            let part = archive.borrow_mut().by_index(sheet.part)?;
+            SheetCells::new(part, sheet.name, context)
+        })?;
+        let writer = extent.map(|extent| RowWriter::new(extent, delimiter, BOM.into()));
+        Ok(Self { cells, done: writer.is_none(), writer, read: 0 })
+    }
+}
+
+impl Read for CsvReader {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let Some(writer) = &mut self.writer else { return Ok(0) };
+        if self.read == writer.csv.len() && !self.done {
+            writer.csv.clear();
+            self.read = 0;
+            while writer.csv.len() < CHUNK_BYTES && !self.done {
+                let cell = self
+                    .cells
+                    .with_dependent_mut(|_, cells| cells.next_cell())
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                match cell {
+                    Some(cell) => writer.push(&cell),
+                    None => {
+                        writer.end_row();
+                        self.done = true;
+                    }
+                }
+            }
+        }
+        let size = (&writer.csv[self.read..]).read(room)?;
+        self.read += size;
+        Ok(size)
+    }
+}

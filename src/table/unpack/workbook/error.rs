@@ -1,0 +1,129 @@
+//! Why a workbook cannot be read, and what to do.
+
+use tr::tr;
+use zip::result::ZipError;
+
+use crate::table::detect::file_type::FileType;
+use crate::table::unpack::workbook::limits::{
+    MAX_CSV_BYTES, MAX_EVENT_BYTES, MAX_STRING_BYTES, MAX_STRINGS, MAX_STYLES, MAX_UNPACKED_BYTES,
+};
+
+/// Why a workbook cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkbookError {
+    /// A file of another type in a container that workbooks use too.
+    #[error("{}", .0.refusal())]
+    UnsupportedType(FileType),
+    /// An encrypted workbook.
+    #[error("{}", tr!(
+        "the workbook is protected by a password: open it, save a copy without one, and run again \
+         with the copy"
+    ))]
+    PasswordProtected,
+    /// The archive or a part of it is invalid.
+    #[error("{}", tr!(
+        "the workbook is damaged or cut off ({what}): get it anew, or open it in Excel, save it, \
+         and run again",
+        what = .0
+    ))]
+    Damaged(String),
+    /// A cell is invalid.
+    #[error("{}", tr!(
+        "sheet {sheet}, cell {cell}: {what}: open the workbook in Excel, correct or clear that \
+         cell, save the workbook, and run again",
+        sheet, cell, what
+    ))]
+    InvalidCell {
+        sheet: String,
+        /// Such as `B2`.
+        cell: String,
+        what: String,
+    },
+    /// Larger than [`MAX_UNPACKED_BYTES`].
+    #[error("{}", tr!(
+        "the workbook unpacks to more than {most} MiB: save the sheet alone as a workbook of its \
+         own, or as \"CSV UTF-8\"",
+        most = MAX_UNPACKED_BYTES >> 20
+    ))]
+    UnpackedTooLarge,
+    /// More than [`MAX_STRINGS`] strings, or more than [`MAX_STRING_BYTES`].
+    #[error("{}", tr!(
+        "the workbook has more than {count} different texts, or more than {most} MiB of them: save \
+         the sheet alone as a workbook of its own, or as \"CSV UTF-8\"",
+        count = MAX_STRINGS, most = MAX_STRING_BYTES >> 20
+    ))]
+    TooManyStrings,
+    /// More than [`MAX_STYLES`] formats.
+    #[error("{}", tr!(
+        "the workbook has more than {count} cell formats: save the sheet as \"CSV UTF-8\"",
+        count = MAX_STYLES
+    ))]
+    TooManyStyles,
+    /// A text or a tag is larger than [`MAX_EVENT_BYTES`].
+    #[error("{}", tr!(
+        "the workbook has a text of more than {most} MiB: save the sheet as \"CSV UTF-8\" without \
+         it",
+        most = MAX_EVENT_BYTES >> 20
+    ))]
+    EventTooLong,
+    /// Larger than [`MAX_CSV_BYTES`].
+    #[error("{}", tr!(
+        "the sheet {sheet} would make more than {most} MiB of CSV: delete stray cells at the far \
+         right, and run again",
+        sheet = .0, most = MAX_CSV_BYTES >> 20
+    ))]
+    SheetTooLarge(String),
+    /// The requested sheet does not exist.
+    #[error("{}", tr!(
+        "there is no sheet \"{wanted}\"; the workbook has {sheets}: name one of them with --sheet, \
+         or give its number",
+        wanted = .requested.escape_debug(), sheets = .sheets
+    ))]
+    NoSuchSheet {
+        requested: String,
+        /// Every sheet, with its number.
+        sheets: String,
+    },
+    /// All cells of the visible sheets are empty.
+    #[error("{}", tr!(
+        "no visible sheet of the workbook has a row; it has {sheets}: choose one with --sheet",
+        sheets = .0
+    ))]
+    NoRows(String),
+    /// No visible sheet has a column of numbers.
+    #[error("{}", no_numbers_message(sheets, hidden.as_deref()))]
+    NoNumbers {
+        /// Every sheet, with its number.
+        sheets: String,
+        /// A hidden sheet that has such a column.
+        hidden: Option<String>,
+    },
+}
+
+fn no_numbers_message(sheets: &str, hidden: Option<&str>) -> String {
+    match hidden {
+        None => tr!(
+            "no visible sheet of the workbook has a column of mobile numbers; it has {sheets}: \
+             choose one with --sheet, or the column with --column",
+            sheets
+        ),
+        Some(hidden) => tr!(
+            "no visible sheet of the workbook has a column of mobile numbers, but the hidden sheet \
+             {hidden} has one; the workbook has {sheets}: choose one with --sheet",
+            hidden,
+            sheets
+        ),
+    }
+}
+
+impl From<ZipError> for WorkbookError {
+    fn from(error: ZipError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl From<quick_xml::Error> for WorkbookError {
+    fn from(error: quick_xml::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}

@@ -1,0 +1,274 @@
+//! The archive of a workbook: its parts, its sheets, and what cells refer to.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::sync::Arc;
+
+use quick_xml::events::Event;
+use tr::tr;
+use zip::ZipArchive;
+use zip::read::ZipFile;
+use zip::result::ZipError;
+
+use crate::table::detect::file_type::FileType;
+use crate::table::unpack::workbook::cell_reader::{CellContext, CellReader};
+use crate::table::unpack::workbook::error::WorkbookError;
+use crate::table::unpack::workbook::limits::MAX_UNPACKED_BYTES;
+use crate::table::unpack::workbook::part_reader::{PartReader, attribute};
+use crate::table::unpack::workbook::shared_strings::SharedStrings;
+use crate::table::unpack::workbook::styles::read_number_formats;
+
+pub(crate) type Archive = ZipArchive<BufReader<File>>;
+pub(crate) type SheetCells<'a> = CellReader<ZipFile<'a, BufReader<File>>>;
+
+/// An open workbook.
+pub(crate) struct Package {
+    pub archive: Archive,
+    /// The sheets with cells, in the order of their numbers.
+    pub sheets: Vec<SheetEntry>,
+    pub context: Arc<CellContext>,
+}
+
+/// A sheet of a workbook.
+pub(crate) struct SheetEntry {
+    pub name: String,
+    pub is_visible: bool,
+    /// The position of its part in the archive.
+    pub part: usize,
+}
+
+impl Package {
+    pub(crate) fn open(file: File) -> Result<Self, WorkbookError> {
+        let mut archive = ZipArchive::new(BufReader::new(file))?;
+        let parts = Parts::list(&archive)?;
+        if let Some(other) = parts.other_type() {
+            return Err(WorkbookError::UnsupportedType(other));
+        }
+        check_size(&mut archive, MAX_UNPACKED_BYTES)?;
+        let root = parts.relationships(&mut archive, "")?;
+        let workbook = root
+            .into_values()
+            .find(|target| target.kind == "officeDocument")
+            .ok_or_else(|| WorkbookError::Damaged(tr!("no part lists the sheets")))?
+            .part;
+        let related = parts.relationships(&mut archive, &workbook)?;
+        let part_of = |kind: &str, usual: &str| {
+            let related = related.values().find(|target| target.kind == kind);
+            parts.find(related.map_or(usual, |target| target.part.as_str()))
+        };
+        let strings = match part_of("sharedStrings", "xl/sharedStrings.xml") {
+            Some(part) => SharedStrings::read(archive.by_index(part)?)?,
+            None => SharedStrings::default(),
+        };
+        let formats = match part_of("styles", "xl/styles.xml") {
+            Some(part) => read_number_formats(archive.by_index(part)?)?,
+            None => Vec::new(),
+        };
+        let workbook = parts.require(&workbook)?;
+        let (sheets, is_1904) = read_sheets(archive.by_index(workbook)?, &parts, &related)?;
+        let context = Arc::new(CellContext { strings, formats, is_1904 });
+        Ok(Self { archive, sheets, context })
+    }
+
+    /// The cells of the sheet at `index` of [`Package::sheets`].
+    pub(crate) fn cells(&mut self, index: usize) -> Result<SheetCells<'_>, WorkbookError> {
+        let sheet = &self.sheets[index];
+        let part = self.archive.by_index(sheet.part)?;
+        CellReader::new(part, sheet.name.clone(), Arc::clone(&self.context))
+    }
+}
+
+/// The target of a relationship.
+struct Target {
+    /// The last word of its type, such as `worksheet`.
+    kind: String,
+    part: String,
+}
+
+/// The parts of an archive by their names, of which case and the kind of slash do not matter.
+struct Parts(HashMap<String, usize>);
+
+impl Parts {
+    fn list(archive: &Archive) -> Result<Self, ZipError> {
+        let names = archive.file_names().enumerate();
+        names
+            .map(|(index, name)| Ok((normalize(&name?), index)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.0.get(&normalize(name)).copied()
+    }
+
+    fn require(&self, name: &str) -> Result<usize, WorkbookError> {
+        self.find(name)
+            .ok_or_else(|| WorkbookError::Damaged(tr!("the part {name} is missing", name)))
+    }
+
+    /// The type of the archive, if it is not a workbook.
+    fn other_type(&self) -> Option<FileType> {
+        let has = |ending: &str| self.0.keys().any(|part| part.ends_with(ending));
+        if has("workbook.bin") {
+            Some(FileType::BinaryWorkbook)
+        } else if has("content.xml") && has("mimetype") {
+            Some(FileType::OpenDocument)
+        } else if has("word/document.xml") || has("ppt/presentation.xml") {
+            Some(FileType::Document)
+        } else if has("index/document.iwa") {
+            Some(FileType::Numbers)
+        } else if !has("_rels/.rels") || !self.0.keys().any(|part| is_workbook_part(part)) {
+            Some(FileType::Archive("zip"))
+        } else {
+            None
+        }
+    }
+
+    /// The relationships of a part, or those of the whole archive, by their names.
+    fn relationships(
+        &self,
+        archive: &mut Archive,
+        of: &str,
+    ) -> Result<HashMap<String, Target>, WorkbookError> {
+        let (folder, file) = of.rsplit_once('/').map_or(("", of), |(folder, file)| (folder, file));
+        let slash = if folder.is_empty() { "" } else { "/" };
+        let part = self.require(&format!("{folder}{slash}_rels/{file}.rels"))?;
+        let mut xml = PartReader::new(archive.by_index(part)?);
+        let mut targets = HashMap::new();
+        loop {
+            match xml.next_event()? {
+                Event::Start(start) if start.local_name().as_ref() == "Relationship" => {
+                    if let (Some(id), Some(kind), Some(target)) = (
+                        attribute(&start, "Id")?,
+                        attribute(&start, "Type")?,
+                        attribute(&start, "Target")?,
+                    ) {
+                        let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
+                        targets.insert(id, Target { kind, part: resolve(folder, &target) });
+                    }
+                }
+                Event::End(end) if end.local_name().as_ref() == "Relationships" => {
+                    return Ok(targets);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn normalize(name: &str) -> String {
+    name.replace('\\', "/").to_lowercase()
+}
+
+/// The name of the part that a relationship of a part in `folder` names.
+fn resolve(folder: &str, target: &str) -> String {
+    let target = target.replace('\\', "/");
+    let mut path: Vec<&str> = match target.strip_prefix('/') {
+        Some(_) => Vec::new(),
+        None => folder.split('/').filter(|name| !name.is_empty()).collect(),
+    };
+    for name in target.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(path.pop()),
+            name => path.push(name),
+        }
+    }
+    path.join("/")
+}
+
+/// Whether a part may be the one that lists the sheets. Some programs name it `workbook2.xml`.
+fn is_workbook_part(part: &str) -> bool {
+    part.contains("workbook") && part.rsplit('.').next() == Some("xml")
+}
+
+/// Reads the list of the sheets with cells, and whether dates count from 1904.
+fn read_sheets(
+    part: impl Read,
+    parts: &Parts,
+    related: &HashMap<String, Target>,
+) -> Result<(Vec<SheetEntry>, bool), WorkbookError> {
+    let mut xml = PartReader::new(part);
+    let (mut sheets, mut is_1904) = (Vec::new(), false);
+    loop {
+        match xml.next_event()? {
+            Event::Start(start) if start.local_name().as_ref() == "workbookPr" => {
+                // An extension has an element of the same name without this attribute.
+                if let Some(value) = attribute(&start, "date1904")? {
+                    is_1904 = matches!(value.as_str(), "1" | "true");
+                }
+            }
+            Event::Start(start) if start.local_name().as_ref() == "sheet" => {
+                let name = attribute(&start, "name")?.unwrap_or_default();
+                let target =
+                    attribute(&start, "id")?.and_then(|id| related.get(&id)).ok_or_else(|| {
+                        WorkbookError::Damaged(tr!("the part of the sheet {name} is missing", name))
+                    })?;
+                if target.kind == "worksheet" {
+                    let state = attribute(&start, "state")?;
+                    let is_visible = state.is_none_or(|state| state == "visible");
+                    sheets.push(SheetEntry {
+                        name,
+                        is_visible,
+                        part: parts.require(&target.part)?,
+                    });
+                }
+            }
+            Event::End(end) if end.local_name().as_ref() == "workbook" => {
+                return Ok((sheets, is_1904));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Decompresses every part of the archive once without keeping it, to know its real size before it
+/// is loaded. The sizes stated in the archive may be wrong.
+fn check_size<R: Read + Seek>(archive: &mut ZipArchive<R>, most: u64) -> Result<(), WorkbookError> {
+    let mut left = most;
+    for index in 0..archive.len() {
+        let part = archive.by_index(index)?;
+        let size = io::copy(&mut part.take(left + 1), &mut io::sink())
+            .map_err(|error| WorkbookError::Damaged(error.to_string()))?;
+        left = left.checked_sub(size).ok_or(WorkbookError::UnpackedTooLarge)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_decompression_bomb_is_rejected_whatever_its_declared_size() {
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for (name, size) in
+            [("_rels/.rels", 10), ("xl/workbook.xml", 10), ("xl/sharedStrings.xml", 5000)]
+        {
+            zip.start_file(name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(&b" ".repeat(size)).unwrap();
+        }
+        let mut archive = ZipArchive::new(zip.finish().unwrap()).unwrap();
+        assert!(matches!(check_size(&mut archive, 5019), Err(WorkbookError::UnpackedTooLarge)));
+        assert!(check_size(&mut archive, 5020).is_ok());
+    }
+
+    #[test]
+    fn targets_are_relative_to_the_folder_of_their_part() {
+        for (folder, target, expected) in [
+            ("", "xl/workbook.xml", "xl/workbook.xml"),
+            ("xl", "worksheets/sheet1.xml", "xl/worksheets/sheet1.xml"),
+            ("xl", "/xl/worksheets/sheet1.xml", "xl/worksheets/sheet1.xml"),
+            ("xl", "../data/./sheet1.xml", "data/sheet1.xml"),
+            ("xl", "worksheets\\sheet1.xml", "xl/worksheets/sheet1.xml"),
+            ("", "../../x.xml", "x.xml"),
+        ] {
+            assert_eq!(resolve(folder, target), expected, "{folder} {target}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Workbooks given to the executable: which sheet is read, and which number of a cell is sent.
+
+use crate::support::observed_run::assert_exit;
+use crate::support::rows::read_rows;
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::workbook::{build_workbook, concat_each};
+use crate::support::workdir::Workdir;
+
+/// A sheet of texts and cells: each by its attributes and what is in it.
+fn sheet_xml(rows: &[&[(&str, &str)]]) -> String {
+    concat_each(rows, |row| {
+        let cells = concat_each(*row, |(attributes, inner)| format!("<c {attributes}>{inner}</c>"));
+        format!("<row>{cells}</row>")
+    })
+}
+
+/// A sheet of texts.
+fn text_sheet(rows: &[&[&str]]) -> String {
+    concat_each(rows, |row| {
+        let cell = |text: &&str| format!("<c t=\"str\"><v>{text}</v></c>");
+        format!("<row>{}</row>", concat_each(*row, cell))
+    })
+}
+
+const HEADER: &[(&str, &str)] = &[("t=\"str\"", "<v>姓名</v>"), ("t=\"str\"", "<v>手机号</v>")];
+const NAME: (&str, &str) = ("t=\"str\"", "<v>甲</v>");
+
+#[test]
+fn the_country_code_of_a_number_format_is_part_of_the_number() {
+    let cells = sheet_xml(&[
+        HEADER,
+        &[NAME, ("s=\"9\"", "<v>13108207129</v>")],
+        &[NAME, ("s=\"10\"", "<v>85251234567</v>")],
+        &[NAME, ("s=\"9\"", "<v>8613800000021</v>")],
+        &[NAME, ("s=\"11\"", "<v>13800000022</v>")],
+        &[NAME, ("s=\"12\" t=\"str\"", "<v>14155550132</v>")],
+        &[NAME, ("s=\"13\"", "<v>13800000023</v>")],
+        &[NAME, ("s=\"8\"", "<v>13800000024</v>")],
+    ]);
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("staff.xlsx", build_workbook(&[("员工", "visible", &cells)]));
+    let output = workdir.path("out.csv");
+    let ended = run(api.resolve(&input, &output).arg("--show-sent"));
+    assert_exit(&ended, 0, &[]);
+    let sent: Vec<_> = read_rows(&output).iter().map(|row| row["mobile_sent"].clone()).collect();
+    let expected = [
+        "+1-3108207129",
+        "+852-51234567",
+        "13800000021",
+        "13800000022",
+        "+1-4155550132",
+        "",
+        "13800000024",
+    ];
+    assert_eq!(sent, expected);
+    let rows = read_rows(&output);
+    assert_eq!(rows[0]["手机号"], "+13108207129");
+    assert_eq!((&*rows[5]["手机号"], &*rows[5]["status"]), ("13800000023 [\\+0,]", "invalid"));
+    // The output alone says the same: a number that was not sent is not sent later.
+    let ended = run(api.resolve(&output, &output).args(["--retry-failed", "--show-sent"]));
+    assert_exit(&ended, 0, &[]);
+    let again: Vec<_> = read_rows(&output).iter().map(|row| row["mobile_sent"].clone()).collect();
+    assert_eq!(again, expected);
+}
+
+#[test]
+fn the_first_visible_sheet_with_numbers_is_read_and_named() {
+    let notes = text_sheet(&[
+        &["请按要求填写"],
+        &["1. 手机号必填，如有疑问请拨打 010-62345678"],
+        &["2. 不要修改表头"],
+    ]);
+    let example = text_sheet(&[&["姓名", "手机号"], &["例如：张三", ""]]);
+    let staff = text_sheet(&[&["姓名", "手机号"], &["甲", "13800000021"]]);
+    for (sheets, chosen) in [
+        (&[("填写说明", "visible", &notes), ("员工", "visible", &staff)][..], "员工"),
+        (&[("模板", "visible", &example), ("员工", "visible", &staff)], "员工"),
+        (&[("旧", "hidden", &staff), ("员工", "visible", &staff)], "员工"),
+        (
+            &[("填写说明", "visible", &notes), ("旧", "hidden", &staff), ("新", "visible", &staff)],
+            "新",
+        ),
+    ] {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let sheets: Vec<_> =
+            sheets.iter().map(|(name, state, cells)| (*name, *state, cells.as_str())).collect();
+        let input = workdir.write_file("staff.xlsx", build_workbook(&sheets));
+        let ended = run(&mut api.resolve(&input, &workdir.path("out.csv")));
+        let named = format!("staff.xlsx (sheet {chosen}; ");
+        assert_exit(&ended, 0, &[&named, "choose with --sheet", "found                1"]);
+        let plan = run(dingmap().args(["plan", "--no-state"]).arg(&input));
+        assert_eq!(plan.status, Some(0), "{}", plan.stderr);
+        assert!(plan.stdout.contains(&named), "{}", plan.stdout);
+    }
+}
+
+#[test]
+fn a_workbook_without_a_sheet_of_numbers_is_refused_with_its_sheets() {
+    let notes = text_sheet(&[&["请按要求填写"], &["1. 必填"]]);
+    let staff = text_sheet(&[&["姓名", "手机号"], &["甲", "13800000021"]]);
+    for (sheets, words) in [
+        (
+            &[("说明", "visible", &notes), ("封面", "visible", &notes)][..],
+            &["1 说明, 2 封面", "--sheet"][..],
+        ),
+        (
+            &[("说明", "visible", &notes), ("员工", "hidden", &staff)],
+            &["the hidden sheet 员工 has one", "1 说明, 2 员工 (hidden)", "--sheet"],
+        ),
+    ] {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let sheets: Vec<_> =
+            sheets.iter().map(|(name, state, cells)| (*name, *state, cells.as_str())).collect();
+        let input = workdir.write_file("staff.xlsx", build_workbook(&sheets));
+        let ended = run(&mut api.resolve(&input, &workdir.path("out.csv")));
+        assert_exit(&ended, 3, words);
+        assert_eq!(workdir.file_names(), ["staff.xlsx"]);
+    }
+}
+
+#[test]
+fn a_formula_without_a_value_is_invalid_with_its_reason_and_its_cell_is_named() {
+    let missing = |formula: &'static str| ("", formula);
+    let cells = sheet_xml(&[
+        HEADER,
+        &[NAME, missing("<f>B9&amp;C9</f><v></v>")],
+        &[NAME, ("t=\"str\"", "<f>B9</f><v>13800000021</v>")],
+        // A cell with a line break, after which lines and rows differ.
+        &[("t=\"str\"", "<v>乙&#10;丙</v>"), missing("<f>B9</f>")],
+        &[NAME, missing("<f>B9</f><v/>")],
+        &[NAME, ("", "")],
+    ]);
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("staff.xlsx", build_workbook(&[("员工", "visible", &cells)]));
+    let output = workdir.path("out.csv");
+    let ended = run(&mut api.resolve(&input, &output));
+    assert_exit(&ended, 0, &["3 formulas have no stored value (B2, B4:B5)", "Excel and save it"]);
+    let rows = read_rows(&output);
+    let reasons: Vec<_> = rows.iter().map(|row| row["errmsg"].as_str()).collect();
+    let missing =
+        "a formula without a stored value: open the workbook in Excel, save it, and run again";
+    assert_eq!(reasons, [missing, "ok", missing, missing, "the cell is empty"]);
+    assert!(rows[0]["手机号"].is_empty());
+    let plan = run(dingmap().args(["plan", "--no-state"]).arg(&input));
+    assert!(plan.stdout.contains("a formula without a stored value"), "{}", plan.stdout);
+}
+
+#[test]
+fn an_error_value_in_another_column_passes_through() {
+    let cells = sheet_xml(&[
+        &[("t=\"str\"", "<v>手机号</v>"), ("t=\"str\"", "<v>备注</v>")],
+        &[("", "<v>13800000021</v>"), ("t=\"e\"", "<v>#SPILL!</v>")],
+    ]);
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("staff.xlsx", build_workbook(&[("员工", "visible", &cells)]));
+    let output = workdir.path("out.csv");
+    assert_exit(&run(&mut api.resolve(&input, &output)), 0, &["found                1"]);
+    assert_eq!(read_rows(&output)[0]["备注"], "#SPILL!");
+}
