@@ -386,7 +386,7 @@ pub struct DiffArgs {
         help_heading = "File format"
     )]
     pub encoding: Option<Encoding>,
-    /// Sheet of both workbooks, by name or number [default: the first with rows]
+    /// Sheet of both workbooks, by name or number [default: detected]
     #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "File format")]
     pub sheet: Option<String>,
     /// Number of lines to skip above the header of both files

@@ -44,8 +44,11 @@ fn the_sheet_flag_applies_to_both_workbooks() {
         "{}",
         ended.stderr
     );
-    // Without it the first one counts, which has no answers.
+    // Without it, the sheet with numbers counts, not the one before it.
     let ended = run(&mut diff_command(&old, &new));
+    assert_eq!(ended.status, Some(10), "{}", ended.stderr);
+    assert_eq!(summary_count(&ended, "changed"), 1, "{}", ended.stderr);
+    let ended = run(diff_command(&old, &new).args(["--sheet", "cover"]));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("there is no column \"userid\""), "{}", ended.stderr);
     let plain = workdir.write_file("plain.csv", resolved_table(&[("13800138000", "u", "found")]));
