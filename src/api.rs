@@ -1,6 +1,7 @@
 //! The HTTP client: one call to the API, the rate limiter, and the access token.
 
 pub(crate) mod client;
+pub(crate) mod edition;
 pub(crate) mod error;
 pub(crate) mod http;
 pub(crate) mod limiter;

@@ -11,6 +11,7 @@ pub(crate) mod in_flight;
 pub(crate) mod io;
 pub(crate) mod limits;
 pub(crate) mod lookup;
+pub(crate) mod recent_answers;
 pub(crate) mod reorder;
 pub(crate) mod retry_queue;
 pub(crate) mod run;

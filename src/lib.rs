@@ -10,6 +10,7 @@
 //! | `quota` | a quota shared by runs on several machines |
 //! | `api`, `store`, `table` | HTTP client, rate limiter; known answers; reading, writing tables |
 //! | `domain` | rules of numbers, replies and statuses, without I/O |
+//! | `clock` | the wall clock |
 //! | `sandbox` | an emulated API; imports none of the others |
 //!
 //! The path of a row:
@@ -30,6 +31,7 @@
 //! The engine reports what it does as events; `app::progress` and `app::report` show them. Texts
 //! for people are written in English in `tr!`, which translates them into the language of the run.
 
+mod clock;
 mod domain;
 mod table;
 mod store;
@@ -87,7 +89,7 @@ pub mod testing {
         pub use crate::store::scope::Scope;
     }
     pub mod api {
-        pub use crate::api::error::CallError;
+        pub use crate::api::error::{CallError, Shortage};
         pub use crate::api::http::Reply;
         pub use crate::api::lookup_api::LookupApi;
         pub use crate::api::rate::Rate;

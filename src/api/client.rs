@@ -36,6 +36,11 @@ impl Client {
         Self { http, url, mainland, exclusive }
     }
 
+    /// Makes later calls on new connections.
+    pub(crate) fn reset_connections(&self) {
+        self.http.reset_connections();
+    }
+
     pub(crate) async fn lookup(
         &self,
         mobile: Mobile,

@@ -4,7 +4,17 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tr::tr;
+
+/// What this machine lacks for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    Descriptors,
+    Memory,
+    Addresses,
+    Route,
+}
 
 /// Why a call got no complete reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +22,12 @@ pub enum CallError {
     /// No connection: refused, unknown host, or rejected by a proxy.
     #[error("{}", tr!("cannot connect: {cause}", cause = .0))]
     Unreachable(String),
+    /// This machine could not open a connection, so nothing was sent.
+    #[error("{}", describe_shortage(*.0, .1))]
+    Machine(Shortage, String),
+    /// The scheme or the port is wrong, or the proxy wants a password: no attempt can succeed.
+    #[error("{0}")]
+    Misconfigured(String),
     /// The server's or proxy's certificate is not trusted.
     #[error("{}", tr!("certificate not trusted: {cause}", cause = .0))]
     Untrusted(String),
@@ -25,6 +41,17 @@ pub enum CallError {
     /// The connection ended before the reply was complete.
     #[error("{}", tr!("connection lost: {cause}", cause = .0))]
     ConnectionLost(String),
+    /// The reply to plain HTTP does not begin as one of HTTP does: the port may expect TLS.
+    #[error("{}", tr!("connection lost: {cause}", cause = .0))]
+    NotHttp(String),
+    /// HTTP 408 on a connection that stays open, where the reply to the request may still come.
+    #[error("HTTP 408")]
+    Unsolicited,
+    /// The reply is compressed in a form that was not asked for.
+    #[error("{}", tr!(
+        "the reply is compressed ({name}), which dingmap did not ask for", name = .0
+    ))]
+    Compressed(String),
     /// The reply exceeds the limit, in bytes.
     #[error("{}", tr!("reply larger than {max} bytes", max = .0))]
     ReplyTooLarge(usize),
@@ -34,34 +61,120 @@ impl CallError {
     /// Whether a trusted server was reached.
     #[must_use]
     pub fn has_reached_host(&self) -> bool {
-        !matches!(self, Self::Unreachable(_) | Self::Untrusted(_))
+        !matches!(
+            self,
+            Self::Unreachable(_) | Self::Machine(..) | Self::Untrusted(_) | Self::Misconfigured(_)
+        )
+    }
+
+    /// Whether a complete reply came, which is unusable.
+    #[must_use]
+    pub(crate) fn is_reply(&self) -> bool {
+        matches!(self, Self::Unsolicited | Self::Compressed(_) | Self::ReplyTooLarge(_))
     }
 }
 
-/// Classifies an error of the HTTP library from which the URL was removed. `connecting` is whether
-/// there was no connection yet.
-pub(crate) fn classify_error(error: &(dyn Error + 'static), connecting: bool) -> CallError {
+/// Where a call was on its way to the host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallStage {
+    /// Whether there was no connection yet.
+    pub connecting: bool,
+    /// Whether every connection goes to a proxy.
+    pub proxied: bool,
+    /// Whether the endpoint is an `https://` URL.
+    pub encrypted: bool,
+}
+
+/// Classifies an error of the HTTP library from which the URL was removed.
+pub(crate) fn classify_error(error: &(dyn Error + 'static), stage: CallStage) -> CallError {
+    let CallStage { connecting, proxied, encrypted } = stage;
     let http2_reason = error_chain(error).find_map(describe_http2_error);
     let is_http2 = http2_reason.is_some();
     let cause = http2_reason.unwrap_or_else(|| describe_cause(error));
     match () {
         () if is_certificate_error(error) => CallError::Untrusted(cause),
-        () if connecting => CallError::Unreachable(describe_tunnel_error(cause)),
+        () if is_plain_reply(error) => CallError::Misconfigured(tr!(
+            "{cause}; correct scheme and port of --endpoint or of --proxy",
+            cause
+        )),
+        () if connecting && let Some(shortage) = find_shortage(error) => {
+            CallError::Machine(shortage, cause)
+        }
+        // HTTP 407 of the proxy.
+        () if connecting && cause.starts_with("tunnel error: proxy authorization required") => {
+            CallError::Misconfigured(proxy_auth_text(&cause))
+        }
+        () if connecting => CallError::Unreachable(describe_connect_error(cause, proxied)),
+        // The reply does not begin with `HTTP/`.
+        () if !encrypted && root_cause(error).starts_with("invalid HTTP version parsed") => {
+            CallError::NotHttp(cause)
+        }
         () if is_refused_stream(error) => CallError::RefusedStream(cause),
         () if is_http2 => CallError::ConnectionLost(tr!("HTTP/2 error: {cause}", cause)),
         () => CallError::ConnectionLost(cause),
     }
 }
 
-/// Says that it was the proxy that refused. The library does not pass on the proxy's HTTP status.
-fn describe_tunnel_error(text: String) -> String {
+fn describe_shortage(shortage: Shortage, cause: &str) -> String {
+    match shortage {
+        Shortage::Descriptors => tr!(
+            "no file descriptor is left for a connection ({cause}); raise `ulimit -n`, or lower \
+             --workers",
+            cause
+        ),
+        Shortage::Memory => tr!(
+            "no memory is left for a connection ({cause}); free some, or lower --workers",
+            cause
+        ),
+        Shortage::Addresses => tr!(
+            "no address or port of this machine is left for a connection ({cause}); lower \
+             --workers, or close other programs' connections",
+            cause
+        ),
+        Shortage::Route => tr!(
+            "this machine has no route to the host ({cause}); check its network connection and \
+             --proxy",
+            cause
+        ),
+    }
+}
+
+/// What this machine lacked, if an I/O error says so.
+fn find_shortage(error: &(dyn Error + 'static)) -> Option<Shortage> {
+    error_chain(error).find_map(|error| shortage_of(error.downcast_ref::<io::Error>()?))
+}
+
+fn shortage_of(error: &io::Error) -> Option<Shortage> {
+    match Errno::from_io_error(error)? {
+        Errno::MFILE | Errno::NFILE => Some(Shortage::Descriptors),
+        Errno::NOMEM | Errno::NOBUFS => Some(Shortage::Memory),
+        Errno::ADDRNOTAVAIL => Some(Shortage::Addresses),
+        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Some(Shortage::Route),
+        _ => None,
+    }
+}
+
+/// What to do about HTTP status 407.
+pub(crate) fn proxy_auth_text(cause: &str) -> String {
+    tr!(
+        "the proxy requires a user name and a password; put them into the URL in DINGMAP_PROXY \
+         ({cause})",
+        cause
+    )
+}
+
+/// Says that the proxy is the cause. The library does not pass on the proxy's HTTP status.
+fn describe_connect_error(text: String, proxied: bool) -> String {
     match text.strip_prefix("tunnel error: ") {
-        Some(cause) if cause.contains("authorization") => tr!(
-            "the proxy requires a user name and a password; put them into the URL in DINGMAP_PROXY \
+        Some(cause) => tr!(
+            "the proxy refused the connection, or --proxy names a server that is no proxy \
              ({cause})",
             cause
         ),
-        Some(cause) => tr!("the proxy refused the connection ({cause})", cause),
+        None if proxied => tr!(
+            "the proxy does not answer ({cause}); correct --proxy, or the variable that names it",
+            cause = text
+        ),
         None => text,
     }
 }
@@ -170,6 +283,14 @@ fn error_chain<'a>(
     })
 }
 
+/// Whether the other side answered the start of TLS with something else.
+fn is_plain_reply(error: &(dyn Error + 'static)) -> bool {
+    let is_no_tls = |error: &rustls::Error| {
+        matches!(error, rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
+    };
+    error_chain(error).any(|error| error.downcast_ref().is_some_and(is_no_tls))
+}
+
 fn is_certificate_error(error: &(dyn Error + 'static)) -> bool {
     let is_rejected = |error: &rustls::Error| {
         matches!(
@@ -193,10 +314,41 @@ fn is_refused_stream(error: &(dyn Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
+    fn stage(connecting: bool) -> CallStage {
+        CallStage { connecting, proxied: false, encrypted: true }
+    }
+
+    #[test]
+    fn failures_of_this_machine_are_told_from_those_of_the_network() {
+        let shortage = |errno: Errno| {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            match classify_error(&io::Error::other(error), stage(true)) {
+                CallError::Machine(shortage, _) => Some(shortage),
+                CallError::Unreachable(_) => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        for (errno, expected) in [
+            (Errno::MFILE, Shortage::Descriptors),
+            (Errno::NFILE, Shortage::Descriptors),
+            (Errno::NOMEM, Shortage::Memory),
+            (Errno::ADDRNOTAVAIL, Shortage::Addresses),
+            (Errno::NETUNREACH, Shortage::Route),
+            (Errno::HOSTUNREACH, Shortage::Route),
+        ] {
+            assert_eq!(shortage(errno), Some(expected), "{errno}");
+        }
+        assert_eq!([Errno::CONNREFUSED, Errno::TIMEDOUT].map(shortage), [None; 2]);
+        let late = io::Error::from_raw_os_error(Errno::NETUNREACH.raw_os_error());
+        assert!(matches!(classify_error(&late, stage(false)), CallError::ConnectionLost(_)));
+        let text = CallError::Machine(Shortage::Descriptors, "m".into()).to_string();
+        assert!(text.contains("ulimit -n") && text.contains("--workers"), "{text}");
+    }
+
     #[test]
     fn common_causes_are_described_for_users() {
         let classify = |error: &(dyn Error + 'static), connecting| {
-            classify_error(error, connecting).to_string()
+            classify_error(error, stage(connecting)).to_string()
         };
         let http2 = h2::Error::from(h2::Reason::INTERNAL_ERROR);
         assert_eq!(
@@ -211,7 +363,8 @@ mod tests {
         let no_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
         assert_eq!(
             classify(&no_tls, true),
-            "cannot connect: the server does not use TLS at this port"
+            "the server does not use TLS at this port; correct scheme and port of --endpoint or of \
+             --proxy"
         );
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         assert_eq!(classify(&refused, true), "cannot connect: connection refused");

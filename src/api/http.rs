@@ -2,12 +2,16 @@
 //! Separate because it is the only file that knows reqwest: the choice of a client stays cheap to
 //! change.
 
+use std::io::Read;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use flate2::bufread::MultiGzDecoder;
+use reqwest::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, StatusCode, Version, redirect, retry};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -17,13 +21,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tr::tr;
 use url::Url;
 
-use crate::api::error::{CallError, classify_error, root_cause};
+use crate::api::error::{CallError, CallStage, classify_error, proxy_auth_text, root_cause};
 
 /// A reply of the API has some hundred bytes.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 /// The longest scheme, host and port that a message shows. No valid host name is longer
 /// (RFC 1035, 2.3.4).
 const MAX_ORIGIN_BYTES: usize = 280;
+/// How much of an unknown content coding a message shows.
+const MAX_CODING_CHARS: usize = 20;
 /// A longer `Retry-After` is cut to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
@@ -151,7 +157,7 @@ impl Reply {
                     if origin.len() > MAX_ORIGIN_BYTES { tr!("another host") } else { origin }
                 },
             );
-        let retry_after = headers.get(RETRY_AFTER).and_then(parse_retry_after);
+        let retry_after = parse_retry_after(headers);
         Self { status: status.as_u16(), retry_after, redirects_to, body }
     }
 }
@@ -190,6 +196,7 @@ impl HttpClient {
             request = request.header(CONTENT_TYPE, APPLICATION_JSON).body(json);
         }
         let reply = pin!(async {
+            let into_call_error = |error| self.into_call_error(url, error);
             let mut response = request.send().await.map_err(into_call_error)?;
             self.pool().multiplexed = response.version() == Version::HTTP_2;
             let mut body = BytesMut::new();
@@ -199,7 +206,14 @@ impl HttpClient {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Reply::from_parts(response.status(), response.headers(), url, body.freeze()))
+            let (status, headers) = (response.status(), response.headers());
+            let body = decode_body(headers, body.freeze())?;
+            let is_closing = headers
+                .get(CONNECTION)
+                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+            let is_kept = response.version() == Version::HTTP_11 && !is_closing;
+            check_route(status, is_kept, url, &body)?;
+            Ok(Reply::from_parts(status, headers, url, body))
         });
         self.within_deadline(reply).await.inspect_err(|error| {
             if matches!(error, CallError::TimedOut(_)) {
@@ -225,13 +239,33 @@ impl HttpClient {
     /// shared connection may be dead, and every call on it would time out: later calls use a new
     /// one.
     fn replace_pool(&self, generation: u64) {
-        let mut pool = self.pool();
-        if pool.multiplexed && pool.generation == generation
-            // It could be built once; if that fails now, the old one stays in use.
-            && let Ok(client) = build_client(&self.settings)
-        {
-            (pool.client, pool.generation) = (client, generation + 1);
+        let is_shared = {
+            let pool = self.pool();
+            pool.multiplexed && pool.generation == generation
+        };
+        if is_shared {
+            self.reset_connections();
         }
+    }
+
+    /// Later calls use new connections.
+    pub(crate) fn reset_connections(&self) {
+        let mut pool = self.pool();
+        // It could be built once; if that fails now, the old one stays in use.
+        if let Ok(client) = build_client(&self.settings) {
+            (pool.client, pool.generation) = (client, pool.generation + 1);
+        }
+    }
+
+    fn into_call_error(&self, url: &Url, error: reqwest::Error) -> CallError {
+        let proxied = match &self.settings.route {
+            ProxyRoute::Direct => false,
+            // With exceptions, the call may have gone to the host.
+            ProxyRoute::Proxy { no_proxy, .. } => no_proxy.is_empty(),
+        };
+        let encrypted = url.scheme() == "https";
+        let stage = CallStage { connecting: error.is_connect(), proxied, encrypted };
+        classify_error(&error.without_url(), stage)
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -268,9 +302,49 @@ fn build_client(settings: &HttpSettings) -> Result<Client, String> {
         .map_err(describe)
 }
 
-fn into_call_error(error: reqwest::Error) -> CallError {
-    let connecting = error.is_connect();
-    classify_error(&error.without_url(), connecting)
+/// Decodes the body of a reply that a server compressed although nothing asks for that.
+fn decode_body(headers: &HeaderMap, body: Bytes) -> Result<Bytes, CallError> {
+    let name = headers.get(CONTENT_ENCODING).map(|name| String::from_utf8_lossy(name.as_bytes()));
+    let name = name.map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
+    match &*name {
+        "" | "identity" => return Ok(body),
+        "gzip" | "x-gzip" => {}
+        _ => return Err(CallError::Compressed(name.chars().take(MAX_CODING_CHARS).collect())),
+    }
+    let mut plain = Vec::new();
+    let limit = MAX_REPLY_BYTES as u64 + 1;
+    match MultiGzDecoder::new(&*body).take(limit).read_to_end(&mut plain) {
+        Ok(length) if length > MAX_REPLY_BYTES => Err(CallError::ReplyTooLarge(MAX_REPLY_BYTES)),
+        Ok(_) => Ok(plain.into()),
+        Err(_) => Err(CallError::Compressed(name)),
+    }
+}
+
+/// Finds replies that say that the call went to a wrong port, or through a proxy without password,
+/// and those that belong to no call. `is_kept` is whether later calls use the same connection one
+/// after another.
+fn check_route(status: StatusCode, is_kept: bool, url: &Url, body: &[u8]) -> Result<(), CallError> {
+    if status == StatusCode::REQUEST_TIMEOUT && is_kept {
+        return Err(CallError::Unsolicited);
+    }
+    // What nginx, Apache and Go answer to plain HTTP on a port for TLS.
+    let is_plain_refused = || {
+        let text = String::from_utf8_lossy(body);
+        text.contains("plain HTTP request was sent to HTTPS port")
+            || text.contains("speaking plain HTTP to an SSL-enabled server port")
+            || text.contains("HTTP request to an HTTPS server")
+    };
+    let wants_tls =
+        url.scheme() == "http" && status == StatusCode::BAD_REQUEST && is_plain_refused();
+    if wants_tls {
+        return Err(CallError::Misconfigured(tr!(
+            "the server expects TLS at this port (HTTP 400); use https:// in --endpoint"
+        )));
+    }
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Err(CallError::Misconfigured(proxy_auth_text("HTTP 407")));
+    }
+    Ok(())
 }
 
 fn describe(error: reqwest::Error) -> String {
@@ -278,11 +352,14 @@ fn describe(error: reqwest::Error) -> String {
 }
 
 /// Parses seconds (a fraction is allowed) or an HTTP date in any of its three forms (RFC 9110,
-/// 5.6.7 and 10.2.3). Of a list of seconds the first one counts.
-fn parse_retry_after(value: &HeaderValue) -> Option<Duration> {
-    let text = value.to_str().ok()?.trim();
-    if let Ok(date) = httpdate::parse_http_date(text) {
-        let wait = date.duration_since(SystemTime::now()).unwrap_or_default();
+/// 5.6.7 and 10.2.3). Of a list of seconds the first one counts. A date counts from the `Date` of
+/// the same reply, because the server's clock and ours may differ by hours.
+fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(end) = httpdate::parse_http_date(text) {
+        let sent_at = headers.get(DATE).and_then(|date| date.to_str().ok());
+        let sent_at = sent_at.and_then(|date| httpdate::parse_http_date(date.trim()).ok());
+        let wait = end.duration_since(sent_at.unwrap_or_else(SystemTime::now)).unwrap_or_default();
         return Some(wait.min(MAX_RETRY_AFTER));
     }
     let seconds: f64 = text.split(',').next()?.trim().parse().ok()?;
@@ -295,7 +372,10 @@ mod tests {
 
     #[test]
     fn retry_after_is_parsed_in_every_form() {
-        let wait = |text: &str| parse_retry_after(&HeaderValue::from_str(text).unwrap());
+        let wait = |text: &str| {
+            let value = HeaderValue::from_str(text).unwrap();
+            parse_retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+        };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait(" 0.5 "), Some(Duration::from_millis(500)));
         assert_eq!(
@@ -313,6 +393,70 @@ mod tests {
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert!(wait("Wed, 21 Oct 2099 07:28:00 GMT").is_some());
         assert_eq!([wait("-1"), wait("soon"), wait("NaN"), wait("")], [None; 4]);
+    }
+
+    #[test]
+    fn a_dated_retry_after_counts_from_the_date_of_its_reply() {
+        let wait = |end: &str, date: &str| {
+            let [end, date] = [end, date].map(|text| HeaderValue::from_str(text).unwrap());
+            parse_retry_after(&HeaderMap::from_iter([(RETRY_AFTER, end), (DATE, date)]))
+        };
+        let (end, date) = ("Wed, 21 Oct 2099 07:28:07 GMT", "Wed, 21 Oct 2099 07:28:00 GMT");
+        assert_eq!(wait(end, date), Some(Duration::from_secs(7)));
+        assert_eq!(wait(date, end), Some(Duration::ZERO), "it has passed");
+        assert_eq!(wait(end, "soon"), Some(MAX_RETRY_AFTER), "from the local clock");
+        assert_eq!(wait("7", end), Some(Duration::from_secs(7)), "seconds need no date");
+        let past = "Wed, 21 Oct 2015 07:28:07 GMT";
+        assert_eq!(wait(past, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_gzip_body_is_decoded_and_another_coding_is_named() {
+        use std::io::Write;
+        let decode = |coding: &str, body: &[u8]| {
+            let value = HeaderValue::from_str(coding).unwrap();
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, value)]);
+            decode_body(&headers, Bytes::copy_from_slice(body))
+        };
+        let compress = |plain: &[u8]| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(plain).unwrap();
+            gzip.finish().unwrap()
+        };
+        let packed = compress(b"{}");
+        for coding in ["gzip", "GZIP", " x-gzip "] {
+            assert_eq!(decode(coding, &packed), Ok(Bytes::from_static(b"{}")), "{coding}");
+        }
+        assert_eq!(decode("identity", b"{}"), Ok(Bytes::from_static(b"{}")));
+        let named = |name: &str| Err(CallError::Compressed(name.to_owned()));
+        assert_eq!(decode("br", b"{}"), named("br"));
+        assert_eq!(decode("gzip", b"{}"), named("gzip"));
+        assert_eq!(decode("gzip", &packed[..packed.len() - 9]), named("gzip"));
+        let bomb = compress(&vec![b' '; MAX_REPLY_BYTES + 1]);
+        assert_eq!(decode("gzip", &bomb), Err(CallError::ReplyTooLarge(MAX_REPLY_BYTES)));
+    }
+
+    #[test]
+    fn a_wrong_port_and_a_proxy_without_password_are_recognized() {
+        let check = |url: &str, status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            check_route(status, true, &url.parse().unwrap(), body.as_bytes())
+        };
+        let text = |error: Result<(), CallError>| error.unwrap_err().to_string();
+        for page in [
+            "<center>The plain HTTP request was sent to HTTPS port</center>",
+            "Client sent an HTTP request to an HTTPS server.",
+            "<p>You're speaking plain HTTP to an SSL-enabled server port.</p>",
+        ] {
+            assert!(text(check("http://h:443", 400, page)).contains("https://"));
+            assert_eq!(check("https://h", 400, page), Ok(()));
+            assert_eq!(check("http://h:443", 200, page), Ok(()));
+        }
+        assert!(text(check("http://h", 407, "")).contains("DINGMAP_PROXY"));
+        assert_eq!(check("http://h", 403, ""), Ok(()));
+        assert_eq!(check("http://h", 408, ""), Err(CallError::Unsolicited));
+        let url = "http://h".parse().unwrap();
+        assert_eq!(check_route(StatusCode::REQUEST_TIMEOUT, false, &url, b""), Ok(()));
     }
 
     #[tokio::test]

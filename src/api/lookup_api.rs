@@ -31,6 +31,9 @@ pub trait LookupApi: Send + Sync + 'static {
     /// Whether a rejected token can be replaced by fetching one.
     fn can_renew_token(&self) -> bool;
 
+    /// Makes later calls on new connections.
+    fn reset_connections(&self) {}
+
     /// Removes this run's secrets from a text that the API sent.
     fn redact(&self, text: String) -> String;
 }

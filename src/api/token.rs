@@ -61,6 +61,12 @@ pub enum TokenError {
     /// Too many token calls.
     #[error("{}", tr!("the token call was rate limited"))]
     Throttled(Pause),
+    /// This machine could not open a connection, so nothing was sent.
+    #[error("{0}")]
+    Machine(String),
+    /// Something else than the API answers: a login page, a redirect, another protocol.
+    #[error("{0}")]
+    Misconfigured(String),
     /// The host's certificate is not trusted: the TLS handshake failed, and no secret was sent.
     #[error("{0}")]
     Untrusted(String),
@@ -191,6 +197,9 @@ impl TokenClient {
         };
         Err(match error {
             CallError::Untrusted(cause) => TokenError::Untrusted(describe(cause)),
+            CallError::NotHttp(cause) => TokenError::Misconfigured(describe(cause)),
+            CallError::Misconfigured(cause) => TokenError::Misconfigured(describe(cause)),
+            error @ CallError::Machine(..) => TokenError::Machine(describe(error.to_string())),
             error => TokenError::Transient { reason: describe(error.to_string()), answered },
         })
     }
@@ -221,6 +230,10 @@ fn parse_reply(
     }
     if let Some(Verdict::Throttled(pause)) = verdict::by_status(reply.status, reply.retry_after) {
         return Err(TokenError::Throttled(pause));
+    }
+    let is_page = matches!(decoded, Err(DecodeError::HtmlPage));
+    if let Some(text) = describe_login_page(reply, is_page) {
+        return Err(TokenError::Misconfigured(text));
     }
     let unexpected = || {
         let reason =
@@ -260,6 +273,30 @@ fn parse_reply(
         }
         _ => TokenError::Refused { code: code.to_string(), message },
     })
+}
+
+/// What came in place of the API's reply: a redirect, or a web page whose status is neither that of
+/// a host without the endpoint nor of an outage (511 is that of a login page, RFC 6585).
+fn describe_login_page(reply: &Reply, is_page: bool) -> Option<String> {
+    let status = reply.status;
+    let advice =
+        tr!("a login page of the network or a proxy answers in place of DingTalk; log in with a \
+         browser on this machine, or correct --endpoint and --proxy");
+    match (status, &reply.redirects_to) {
+        (300..=399, Some(target)) => Some(tr!(
+            "the token call was redirected to {target} (HTTP {status}): {advice}",
+            target,
+            status,
+            advice
+        )),
+        (404 | 405 | 408 | 410 | 429 | 500..=510 | 512..=599, _) => None,
+        _ if is_page => Some(tr!(
+            "a web page came instead of a token (HTTP {status}): {advice}",
+            status,
+            advice
+        )),
+        _ => None,
+    }
 }
 
 /// The lifetime minus 10 minutes, or half of a lifetime under 20 minutes. A missing or invalid
@@ -362,6 +399,21 @@ mod tests {
                 "{ban}"
             );
         }
+    }
+
+    #[test]
+    fn a_login_page_in_place_of_a_token_is_recognized() {
+        for status in [200, 401, 403, 511] {
+            let page = answer(status, "<!DOCTYPE html><title>Log in</title>").unwrap_err();
+            let TokenError::Misconfigured(text) = page else { panic!("{status}: {page}") };
+            assert!(text.starts_with("a web page came instead of a token"), "{text}");
+        }
+        let redirects_to = Some("https://login.example".to_owned());
+        let reply = Reply { status: 302, retry_after: None, redirects_to, body: "".into() };
+        let TokenError::Misconfigured(text) = parse_reply(&reply, |text| text).unwrap_err() else {
+            panic!()
+        };
+        assert!(text.contains("redirected to https://login.example (HTTP 302): a login"), "{text}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod config_file;
 pub(crate) mod config_value;
+pub(crate) mod descriptors;
 pub(crate) mod env;
 pub(crate) mod help;
 pub(crate) mod input_args;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tr::tr;
 
+use crate::api::edition::other_edition;
 use crate::domain::outcome::Code;
 use crate::domain::redact::sanitize;
 use crate::domain::verdict::{Limit, Remedy};
@@ -137,6 +138,10 @@ pub(crate) fn failure_from_end(
                 left = format_whole_seconds(*remaining)
             ),
         ),
+        RunEnd::MachineFailed(cause) => stopped(
+            tr!("stopped: {cause}; this lasted longer than --patience.", cause = sanitize(cause)),
+            tr!("Correct the cause and run the same command again."),
+        ),
         RunEnd::Interrupted => {
             (Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)), tr!("interrupted"))
         }
@@ -176,7 +181,12 @@ pub(crate) fn state_write_failure(cause: &str) -> Failure {
 fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
     match abort {
         Abort::Fatal { remedy, code, message } => {
-            (Exit::AccessDenied, remedy_text(*remedy) + &quote_api_message(message, code))
+            let advice = match remedy {
+                Remedy::Credentials => edition_advice(endpoint),
+                _ => String::new(),
+            };
+            let text = remedy_text(*remedy) + &advice + &quote_api_message(message, code);
+            (Exit::AccessDenied, text)
         }
         Abort::TokenRejected { fresh: false, code, message } => (
             Exit::AccessDenied,
@@ -186,7 +196,8 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
                  DINGTALK_APP_SECRET, with which dingmap renews tokens itself. If DINGTALK_APP_KEY \
                  is set in addition to the token from the first run on, answers are kept for the \
                  app and not for the token, and a run with a new token resumes."
-            ) + &quote_api_message(message, code),
+            ) + &edition_advice(endpoint)
+                + &quote_api_message(message, code),
         ),
         Abort::TokenRejected { fresh: true, code, message } => (
             Exit::AccessDenied,
@@ -194,7 +205,8 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
                 "a newly obtained token was rejected. Check that DINGTALK_APP_KEY belongs to an \
                  internal app of this organization and that --endpoint {endpoint} is its host.",
                 endpoint
-            ) + &quote_api_message(message, code),
+            ) + &edition_advice(endpoint)
+                + &quote_api_message(message, code),
         ),
         Abort::TokenUnavailable { reason, refused: true } => (
             Exit::AccessDenied,
@@ -204,7 +216,8 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
                  machine's IP address is on the app's allow list if it has one, and that \
                  --endpoint {endpoint} is its host.",
                 endpoint
-            ) + "\n  "
+            ) + &edition_advice(endpoint)
+                + "\n  "
                 + &tr!("The API said: {message}", message = sanitize(reason)),
         ),
         Abort::TokenUnavailable { reason, refused: false } => (
@@ -221,6 +234,23 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
             tr!(
                 "{endpoint} was never reached: {cause}. Check --endpoint, the network and the \
                  proxy, and run the same command again.",
+                endpoint,
+                cause = sanitize(reason)
+            ),
+        ),
+        Abort::MachineFailed(reason) => (
+            Exit::Error,
+            tr!(
+                "{cause}. Nothing was sent to {endpoint}. Correct the cause and run the same \
+                 command again.",
+                endpoint,
+                cause = sanitize(reason)
+            ),
+        ),
+        Abort::Misconfigured(reason) => (
+            Exit::Error,
+            tr!(
+                "{endpoint}: {cause}. Then run the same command again.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -256,6 +286,14 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
             ),
         ),
     }
+}
+
+/// The host to try if the credentials are those of the other edition.
+fn edition_advice(endpoint: &str) -> String {
+    other_edition(endpoint).map_or_else(String::new, |other| {
+        let advice = tr!("An app of DingTalk's other edition needs --endpoint {other}.", other);
+        format!("\n  {advice}")
+    })
 }
 
 /// The API's message on a separate line.
@@ -350,6 +388,25 @@ mod tests {
     }
 
     #[test]
+    fn refused_credentials_name_the_host_of_the_other_edition() {
+        let code = crate::domain::outcome::Code::Number(40089);
+        for abort in [
+            Abort::TokenUnavailable { reason: "r".into(), refused: true },
+            Abort::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
+            Abort::TokenRejected { fresh: true, code: code.clone(), message: String::new() },
+            Abort::Fatal { remedy: Remedy::Credentials, code, message: String::new() },
+        ] {
+            let end = RunEnd::Aborted(abort);
+            let message = |endpoint| {
+                failure_from_end(&end, endpoint, None, 0, true).unwrap().error.to_string()
+            };
+            let text = message("https://oapi.dingtalk.io (proxy: http://p:1)");
+            assert!(text.contains("needs --endpoint https://oapi.dingtalk.com."), "{text}");
+            assert!(!message("https://gateway.example").contains("edition"));
+        }
+    }
+
+    #[test]
     fn every_stop_reason_suggests_an_action() {
         let code = crate::domain::outcome::Code::Number(1);
         let fatal = |remedy| Abort::Fatal { remedy, code: code.clone(), message: "m".into() };
@@ -380,6 +437,8 @@ mod tests {
                 "https://e: TLS certificate of the host or its proxy",
             ),
             (Abort::Untrusted("m".into()), 1, "so no credentials and no numbers were sent. "),
+            (Abort::MachineFailed("no route".into()), 1, "no route. Nothing was sent"),
+            (Abort::Misconfigured("no TLS".into()), 1, "https://e: no TLS. "),
             (Abort::UnknownCode { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
             let failure =

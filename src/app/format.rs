@@ -4,6 +4,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use tr::tr;
 
+use crate::clock;
+
 #[must_use]
 pub(crate) fn group_thousands(count: u64) -> String {
     let digits = count.to_string();
@@ -30,7 +32,7 @@ pub(crate) fn format_since(seconds: i64) -> String {
         return tr!("an invalid time ({seconds} s since 1970)", seconds);
     };
     let time = time.to_zoned(TimeZone::system());
-    let today = time.date() == Zoned::now().date();
+    let today = time.date() == clock::now_local().date();
     time.strftime(if today { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
 }
 
@@ -48,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_time_of_today_has_no_date_and_an_impossible_one_is_not_1970() {
-        assert_eq!(format_since(Timestamp::now().as_second()).len(), 5);
+        assert_eq!(format_since(clock::now().as_second()).len(), 5);
         assert!(format_since(0).starts_with("19"));
         assert_eq!(format_since(i64::MAX), format!("an invalid time ({} s since 1970)", i64::MAX));
     }

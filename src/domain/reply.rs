@@ -45,6 +45,8 @@ pub enum DecodeError {
 
 /// The API's longest messages have some hundred bytes.
 const MAX_MESSAGE_BYTES: usize = 4000;
+/// The longest user id. DingTalk's have at most 64 characters; a longer one is some other text.
+const MAX_ID_BYTES: usize = 256;
 /// Digits and sign of the longest known code.
 const MAX_CODE_CHARS: usize = 7;
 
@@ -108,8 +110,7 @@ fn parse_result(result: Option<&RawValue>) -> Result<(Option<String>, Vec<String
         return Ok((None, Vec::new()));
     }
     let ids: RawResult<'_> = serde_json::from_str(json).map_err(|_| DecodeError::UnreadableIds)?;
-    let userid =
-        ids.userid.map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds)).transpose()?;
+    let userid = ids.userid.map(parse_id).transpose()?;
     let exclusive_ids = match ids.exclusive_account_userid_list {
         Some(list) => parse_ids(list)?,
         None => Vec::new(),
@@ -202,6 +203,10 @@ fn parse_text(raw: &RawValue) -> Option<String> {
     }
 }
 
+fn parse_id(raw: &RawValue) -> Result<String, DecodeError> {
+    parse_text(raw).filter(|id| id.len() <= MAX_ID_BYTES).ok_or(DecodeError::UnreadableIds)
+}
+
 /// Parses a list, or a string that contains a list as JSON. Blank and null items are skipped.
 fn parse_ids(raw: &RawValue) -> Result<Vec<String>, DecodeError> {
     let inner = parse_text(raw);
@@ -211,8 +216,7 @@ fn parse_ids(raw: &RawValue) -> Result<Vec<String>, DecodeError> {
     }
     let items: Vec<Option<&RawValue>> =
         serde_json::from_str(json).map_err(|_| DecodeError::UnreadableIds)?;
-    let ids =
-        items.into_iter().flatten().map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds));
+    let ids = items.into_iter().flatten().map(parse_id);
     Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|id| !id.trim().is_empty()).collect())
 }
 
@@ -299,6 +303,14 @@ mod tests {
                 "{body}"
             );
         }
+        let body = |bytes: usize| {
+            let id = "u".repeat(bytes);
+            let user = format!(r#"{{"errcode":0,"result":{{"userid":"{id}"}}}}"#);
+            let list =
+                format!(r#"{{"errcode":0,"result":{{"exclusive_account_userid_list":["{id}"]}}}}"#);
+            [user, list].map(|body| decode(body.as_bytes(), |text| text).is_ok())
+        };
+        assert_eq!([body(256), body(257)], [[true; 2], [false; 2]]);
         let inside = r#"{"errcode":0,"errmsg":"ok","result":"{\"userid\":\"u\"}"}"#;
         assert_eq!(decode_parts(inside).2.as_deref(), Some("u"));
     }

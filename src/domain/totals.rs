@@ -16,6 +16,8 @@ pub enum RetryCause {
     Transient,
     /// No reply, or an incomplete one.
     Connection,
+    /// This machine could not open a connection.
+    Machine,
     /// A reply that is not from the API, but from a proxy or the API's web server.
     UnexpectedReply,
     Throttled,
@@ -25,9 +27,10 @@ pub enum RetryCause {
 }
 
 impl RetryCause {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Transient,
         Self::Connection,
+        Self::Machine,
         Self::UnexpectedReply,
         Self::Throttled,
         Self::TokenRejected,
@@ -87,6 +90,7 @@ pub(crate) fn limit_name(cause: Limit) -> &'static str {
         Limit::Address => "address",
         Limit::Proxy => "proxy",
         Limit::Shared => "shared",
+        Limit::Machine => "machine",
     }
 }
 

@@ -65,6 +65,8 @@ pub enum Limit {
     Proxy,
     /// Not a limit of the API: the server of `--shared` is unreachable.
     Shared,
+    /// Not a limit of the API: this machine cannot open a connection.
+    Machine,
 }
 
 /// What a person has to do before the run can go on.
@@ -216,6 +218,12 @@ pub fn ip_ban_pause() -> Pause {
     Pause { cause: Limit::Address, until: None, length: FIVE_MINUTES }
 }
 
+/// The pause after a failure of this machine, which nobody ends but its operator.
+#[must_use]
+pub(crate) fn machine_pause() -> Pause {
+    Pause { cause: Limit::Machine, until: None, length: PauseLength::Exponential }
+}
+
 /// The end of a penalty in a throttling message, `… 处罚将在 2026-09-03 00:01:03 结束` or
 /// `限制将在 …`, in China time ([limits](crate::guide::api#limits)).
 fn parse_penalty_end(message: &str) -> Option<Timestamp> {
@@ -227,7 +235,7 @@ fn parse_penalty_end(message: &str) -> Option<Timestamp> {
 }
 
 impl Limit {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::App,
         Self::Platform,
         Self::Minute,
@@ -236,6 +244,7 @@ impl Limit {
         Self::Address,
         Self::Proxy,
         Self::Shared,
+        Self::Machine,
     ];
 }
 
@@ -250,6 +259,7 @@ impl fmt::Display for Limit {
             Self::Address => tr!("a ban of this IP address"),
             Self::Proxy => tr!("HTTP 429 or 503 from the host or a proxy"),
             Self::Shared => tr!("the shared server is unreachable"),
+            Self::Machine => tr!("this machine cannot open a connection"),
         })
     }
 }

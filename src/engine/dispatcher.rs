@@ -13,6 +13,7 @@ use tokio::sync::mpsc::Permit;
 use tokio::time::Instant;
 use tr::tr;
 
+use crate::api::error::CallError;
 use crate::api::limiter::{ClaimState, Limiter};
 use crate::api::lookup_api::LookupApi;
 use crate::api::rate::Rate;
@@ -20,7 +21,7 @@ use crate::api::token::{AccessToken, TokenError};
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::totals::Totals;
-use crate::domain::verdict::{Limit, Pause};
+use crate::domain::verdict::{self, Limit, Pause};
 use crate::engine::candidates::{self, AnswerSource, Candidate, Next, should_try_next_number};
 use crate::engine::end::RunEnd;
 use crate::engine::event::Event;
@@ -30,6 +31,7 @@ use crate::engine::in_flight::{
 };
 use crate::engine::limits::{BATCH_ROWS, RowBatch, RunLimits};
 use crate::engine::lookup::{Abort, Action, Lookup, TokenInUse};
+use crate::engine::recent_answers::RecentAnswers;
 use crate::engine::reorder::{Answer, Chunk, ReorderBuffer};
 use crate::engine::retry_queue::RetryQueue;
 use crate::engine::single_flight::{SingleFlight, WaitingRow};
@@ -65,6 +67,11 @@ pub(crate) struct Dispatcher<'k, A, L, F> {
     announced_rate: Rate,
     throttle: Throttle,
     fail_fast: FailFast,
+    recent_answers: RecentAnswers,
+    /// Counts the resets of connections.
+    connection_epoch: u64,
+    /// Why this machine could not open a connection the last time.
+    machine_failure: Option<String>,
     totals: Totals,
     end: Option<RunEnd>,
     /// The rate limiter grants no call before this time.
@@ -99,6 +106,9 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
             token_request: TokenRequest::default(),
             throttle: Throttle::default(),
             fail_fast: FailFast::default(),
+            recent_answers: RecentAnswers::default(),
+            connection_epoch: 0,
+            machine_failure: None,
             totals: Totals::default(),
             end: None,
             next_call_at: None,
@@ -280,7 +290,8 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         (self.emit)(&Event::Called { is_retry: retry_cause.is_some() });
         let (api, mobile) = (Arc::clone(&self.api), lookup.mobile());
         let (pause_epoch, sent_at) = (self.throttle.epoch(), Instant::now());
-        let call = Call { lookup, token_generation, pause_epoch, sent_at };
+        let connection_epoch = self.connection_epoch;
+        let call = Call { lookup, token_generation, pause_epoch, connection_epoch, sent_at };
         self.in_flight.start(call, async move { api.lookup(mobile, &token).await });
         true
     }
@@ -303,7 +314,7 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
 
     /// A call finished. If it panicked, its rows fail and the run continues.
     pub(crate) fn on_reply(&mut self, FinishedCall { call, completion }: FinishedCall) {
-        let Call { mut lookup, token_generation, pause_epoch, sent_at } = call;
+        let Call { mut lookup, token_generation, pause_epoch, connection_epoch, sent_at } = call;
         (self.emit)(&Event::CallEnded);
         let Completion::Returned(result) = completion else {
             let text = tr!("the call failed inside dingmap; this is a bug, please report it");
@@ -316,15 +327,35 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
             self.ready.push_front(lookup);
             return self.end_early(RunEnd::Aborted(abort));
         }
+        if let Err(error @ CallError::Machine(..)) = &result {
+            lookup.on_machine_failure();
+            self.ready.push_front(lookup);
+            return self.on_machine_failure(error.to_string(), pause_epoch);
+        }
+        let is_unsolicited = matches!(&result, Err(CallError::Unsolicited));
         let redact = |text| self.api.redact(text);
         let token = TokenInUse {
             redact: &redact,
-            generation: token_generation,
+            is_fresh: self.token_state.is_fresh(token_generation),
             can_renew: self.api.can_renew_token(),
         };
-        let action = lookup.next_action(result, token, &self.limits.retry_policy, &mut self.jitter);
+        let retries = self.limits.retry_policy;
+        let mut action = lookup.next_action(result, token, &retries, &mut self.jitter);
+        match lookup.is_token_accepted() {
+            Some(true) => self.token_state.on_accepted(token_generation),
+            Some(false) => self.token_state.on_rejected(token_generation),
+            None => {}
+        }
         if lookup.has_api_answer() {
             self.throttle.on_answered(pause_epoch);
+        }
+        if is_unsolicited {
+            self.on_unsolicited_reply(lookup.mobile());
+        }
+        if let Action::Settle(outcome) = &action
+            && let Some(retry) = self.check_answer(&mut lookup, outcome, connection_epoch)
+        {
+            action = retry;
         }
         match action {
             Action::Settle(outcome) => self.on_answer(&lookup, outcome),
@@ -338,15 +369,42 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
                 self.ready.push_front(lookup);
                 self.on_throttled(&pause, pause_epoch);
             }
-            Action::RenewToken => {
-                self.ready.push_front(lookup);
-                self.token_state.on_rejected(token_generation);
-            }
             Action::Abort(abort) => {
                 self.ready.push_front(lookup);
                 self.end_early(RunEnd::Aborted(abort));
             }
         }
+    }
+
+    /// What to do instead of taking an answer that may belong to another call: the same answer came
+    /// before, or the call was on its way when that happened, perhaps on the same connection.
+    fn check_answer(
+        &mut self,
+        lookup: &mut Lookup,
+        outcome: &Outcome,
+        connection_epoch: u64,
+    ) -> Option<Action> {
+        let is_repeated = self.recent_answers.on_answer(outcome);
+        let is_suspect = connection_epoch < self.connection_epoch;
+        if outcome.status == Status::Failed || !(is_repeated.is_some() || is_suspect) {
+            return None;
+        }
+        if lookup.is_same_repetition(is_repeated) {
+            self.recent_answers.disable();
+            return None;
+        }
+        if is_repeated.is_some() {
+            self.on_unsolicited_reply(lookup.mobile());
+        }
+        Some(lookup.on_foreign_answer(&self.limits.retry_policy, &mut self.jitter))
+    }
+
+    /// The connection on which the reply came may have more of them, also the reply that the call
+    /// did not get: later calls use new ones, and those in flight are made again.
+    fn on_unsolicited_reply(&mut self, mobile: Mobile) {
+        self.api.reset_connections();
+        self.connection_epoch += 1;
+        (self.emit)(&Event::UnsolicitedReply(mobile));
     }
 
     /// A number has its answer, and so has every row that waited for it.
@@ -395,8 +453,25 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
     fn on_throttled(&mut self, pause: &Pause, epoch: u64) {
         let wall_clock = (self.limits.wall_clock)();
         let change = self.throttle.on_throttled(pause, epoch, wall_clock, &mut self.jitter);
-        self.limiter.on_paused(change.until, change.cause, change.is_new);
+        // Other runs that share the quota are on other machines.
+        if change.cause != Limit::Machine {
+            self.limiter.on_paused(change.until, change.cause, change.is_new);
+        }
         self.on_paused(change);
+    }
+
+    /// A call could not leave this machine: a later one may, so all calls are paused. Before the
+    /// first reply of the host, only as often as a call is repeated.
+    fn on_machine_failure(&mut self, reason: String, epoch: u64) {
+        if self.throttle.consecutive() == 0 {
+            (self.emit)(&Event::MachineFailed(reason.clone()));
+        }
+        self.machine_failure = Some(reason.clone());
+        self.on_throttled(&verdict::machine_pause(), epoch);
+        let has_failed = self.throttle.consecutive() > self.limits.retry_policy.max_retries;
+        if has_failed && !self.fail_fast.has_answered() {
+            self.end_early(RunEnd::Aborted(Abort::MachineFailed(reason)));
+        }
     }
 
     /// All calls are paused; if the pauses exceed `--patience`, the run ends.
@@ -413,7 +488,10 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         if paused > self.limits.patience {
             let remaining = change.until.saturating_duration_since(Instant::now());
             self.throttle.end_now();
-            self.end_early(RunEnd::PatienceExceeded { cause: change.cause, remaining });
+            self.end_early(match self.machine_failure.clone() {
+                Some(cause) if change.cause == Limit::Machine => RunEnd::MachineFailed(cause),
+                _ => RunEnd::PatienceExceeded { cause: change.cause, remaining },
+            });
         }
     }
 
@@ -431,6 +509,17 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
             Err(TokenError::Throttled(pause)) => {
                 self.token_state.on_throttled();
                 self.on_throttled(&pause, pause_epoch);
+            }
+            Err(TokenError::Machine(reason)) => {
+                self.token_state.on_throttled();
+                self.on_machine_failure(reason, pause_epoch);
+            }
+            Err(TokenError::Misconfigured(reason)) => {
+                if self.token_state.had_token() || self.fail_fast.has_answered() {
+                    self.on_token_failed(reason, true);
+                } else {
+                    self.end_early(RunEnd::Aborted(Abort::Misconfigured(reason)));
+                }
             }
             Err(error @ TokenError::Refused { .. }) => {
                 let abort = Abort::TokenUnavailable { reason: error.to_string(), refused: true };

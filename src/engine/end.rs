@@ -31,6 +31,8 @@ pub enum RunEnd {
         /// The rest of the pause.
         remaining: Duration,
     },
+    /// This machine could not open a connection for longer than `patience`, with the cause.
+    MachineFailed(String),
     Interrupted,
     /// Further calls are useless.
     Aborted(Abort),
@@ -47,7 +49,10 @@ impl RunEnd {
     /// `--partial`.
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::CallLimitReached | Self::PatienceExceeded { .. })
+        matches!(
+            self,
+            Self::CallLimitReached | Self::PatienceExceeded { .. } | Self::MachineFailed(_)
+        )
     }
 
     /// Whether every row is sent to the writer, open rows as pending. `partial` asks for this where
@@ -55,7 +60,10 @@ impl RunEnd {
     #[must_use]
     pub fn should_write_output(&self, partial: bool) -> bool {
         match self {
-            Self::Finished | Self::CallLimitReached | Self::PatienceExceeded { .. } => true,
+            Self::Finished
+            | Self::CallLimitReached
+            | Self::PatienceExceeded { .. }
+            | Self::MachineFailed(_) => true,
             Self::Interrupted | Self::Aborted(_) | Self::StateFailed(_) => partial,
             Self::InputFailed | Self::OutputClosed => false,
         }
@@ -72,6 +80,9 @@ impl RunEnd {
             Self::PatienceExceeded { .. } => {
                 tr!("not attempted: throttled for longer than --patience")
             }
+            Self::MachineFailed(_) => tr!(
+                "not attempted: this machine could not open a connection for longer than --patience"
+            ),
             Self::Interrupted => tr!("not attempted: the run was interrupted"),
             _ => tr!("not attempted: the run stopped early"),
         }

@@ -54,6 +54,10 @@ pub enum Event {
         /// Whether the previous token can be used until then.
         old_token_valid: bool,
     },
+    /// This machine cannot open a connection, for the first time since the last answer.
+    MachineFailed(String),
+    /// The reply to the call of this number belongs to another call, or to none.
+    UnsolicitedReply(Mobile),
     /// The run ends before its input does; calls in flight are waited for.
     Stopping,
 }

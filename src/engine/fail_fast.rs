@@ -12,6 +12,9 @@ use crate::engine::lookup::Abort;
 /// If this many first numbers fail alike, all numbers will.
 const PROBE_NUMBERS: u32 = 20;
 
+/// One reply that is not HTTP can be a damaged one.
+const MAX_NOT_HTTP: u32 = 3;
+
 /// The results of the first calls of a run.
 #[derive(Debug, Default)]
 pub(crate) struct FailFast {
@@ -19,6 +22,8 @@ pub(crate) struct FailFast {
     has_answered: bool,
     /// Why the last call did not reach the host.
     unreachable: Option<String>,
+    /// Replies before the first one that was HTTP.
+    not_http: u32,
     /// Numbers that failed with `common_cause`.
     failures: u32,
     /// A code or a reason.
@@ -40,11 +45,21 @@ impl FailFast {
         self.has_answered
     }
 
-    /// Records the result of a call. An untrusted certificate ends the run at once, because no
-    /// further attempt changes it.
+    /// Records the result of a call. An untrusted certificate and, before the first reply, a wrong
+    /// configuration end the run at once, because no further attempt changes them.
     pub(crate) fn on_result(&mut self, result: &Result<Reply, CallError>) -> Option<Abort> {
         match result {
             Err(CallError::Untrusted(reason)) => return Some(Abort::Untrusted(reason.clone())),
+            Err(error @ CallError::NotHttp(cause)) if !self.has_answered => {
+                self.not_http += 1;
+                self.unreachable = Some(error.to_string());
+                if self.not_http >= MAX_NOT_HTTP {
+                    return Some(Abort::Misconfigured(cause.clone()));
+                }
+            }
+            Err(CallError::Misconfigured(reason)) if !self.has_answered => {
+                return Some(Abort::Misconfigured(reason.clone()));
+            }
             Err(error) if !error.has_reached_host() => self.unreachable = Some(error.to_string()),
             _ => self.has_answered = true,
         }
@@ -157,6 +172,27 @@ mod tests {
             assert!(matches!(abort, Some(Abort::Untrusted(reason)) if reason == "UnknownIssuer"));
             assert!(fail_fast.on_result(&ok()).is_none());
         }
+    }
+
+    #[test]
+    fn replies_that_are_not_http_stop_the_run_only_if_no_other_came() {
+        let other = || Err(CallError::NotHttp("invalid".into()));
+        let mut fail_fast = FailFast::default();
+        assert!((1..MAX_NOT_HTTP).all(|_| fail_fast.on_result(&other()).is_none()));
+        let abort = fail_fast.on_result(&other());
+        assert!(matches!(abort, Some(Abort::Misconfigured(reason)) if reason == "invalid"));
+        let mut fail_fast = FailFast::default();
+        assert!(fail_fast.on_result(&ok()).is_none());
+        assert!((0..100).all(|_| fail_fast.on_result(&other()).is_none()));
+    }
+
+    #[test]
+    fn a_wrong_configuration_stops_the_run_before_the_first_reply_only() {
+        let wrong = || Err(CallError::Misconfigured("no TLS".into()));
+        let mut fail_fast = FailFast::default();
+        let abort = fail_fast.on_result(&wrong());
+        assert!(matches!(abort, Some(Abort::Misconfigured(reason)) if reason == "no TLS"));
+        assert!(fail_fast.on_result(&ok()).is_none() && fail_fast.on_result(&wrong()).is_none());
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) token_generation: u64,
     /// The count of the run's pauses when the call was sent.
     pub(crate) pause_epoch: u64,
+    /// The count of the run's resets of connections when the call was sent.
+    pub(crate) connection_epoch: u64,
     pub(crate) sent_at: Instant,
 }
 

@@ -17,6 +17,13 @@ use crate::engine::backoff::{Backoff, RetryPolicy};
 /// Extra attempts after a code that no source names ([codes](crate::guide::api#codes)).
 const MAX_UNKNOWN_CODE_RETRIES: u32 = 2;
 
+/// Extra attempts, which do not count, after the token was rejected. A number can meet the end of
+/// several tokens; the bound is for a host that rejects every token for one number.
+const MAX_TOKEN_REJECTIONS: u32 = 5;
+
+/// Extra attempts, which do not count, after an answer that may be that of another call.
+const MAX_FOREIGN_ANSWERS: u32 = 3;
+
 /// Extra attempts, which do not count, after the host refused the stream and so did not process the
 /// call.
 const MAX_REFUSED_STREAMS: u32 = 3;
@@ -30,9 +37,11 @@ pub(crate) struct Lookup {
     unknown_codes: u32,
     /// Created at the first failure, because most numbers never fail.
     backoff: Option<Backoff>,
-    /// The generation of the token with which the last rejected attempt was made.
-    rejected_generation: Option<u64>,
+    token_rejections: u32,
     refused_streams: u32,
+    foreign_answers: u32,
+    /// The digest of the last repeated answer.
+    repeated_digest: Option<u64>,
     /// Why the next call is a retry; `None` before the first call.
     retry_cause: Option<RetryCause>,
 }
@@ -42,8 +51,8 @@ pub(crate) struct Lookup {
 pub(crate) struct TokenInUse<'a> {
     /// Removes secrets from a text of the API.
     pub redact: &'a dyn Fn(String) -> String,
-    /// The count of the run's tokens when the call was sent.
-    pub generation: u64,
+    /// Whether it is new and no call was accepted with it.
+    pub is_fresh: bool,
     /// Whether a new token can be fetched.
     pub can_renew: bool,
 }
@@ -53,14 +62,12 @@ pub(crate) struct TokenInUse<'a> {
 pub(crate) enum Action {
     /// It has its answer.
     Settle(Outcome),
-    /// Call again as soon as the limiter permits; no attempt is used up.
+    /// Call again as soon as the limiter permits and there is a token; no attempt is used up.
     RetryNow,
     /// Call again after this delay.
     RetryAfter(Duration),
     /// Pause all calls, then call again; no attempt is used up.
     Pause(Pause),
-    /// Call again with a newer token.
-    RenewToken,
     /// End the run.
     Abort(Abort),
 }
@@ -85,6 +92,10 @@ pub enum Abort {
     },
     /// No connection to the host was ever made.
     Unreachable(String),
+    /// This machine could not open a connection from the start.
+    MachineFailed(String),
+    /// The first reply shows that the endpoint, the proxy or the network is not set up for the API.
+    Misconfigured(String),
     /// The TLS certificate of the host or the proxy is not trusted.
     Untrusted(String),
     /// The first numbers of the run all failed for one reason, with replies that are not the API's.
@@ -101,8 +112,10 @@ impl Lookup {
             failures: 0,
             unknown_codes: 0,
             backoff: None,
-            rejected_generation: None,
+            token_rejections: 0,
             refused_streams: 0,
+            foreign_answers: 0,
+            repeated_digest: None,
             retry_cause: None,
         }
     }
@@ -123,13 +136,25 @@ impl Lookup {
         self.retry_cause
     }
 
+    /// Whether the API accepted the token of the last attempt; `None` if its reply does not say.
+    #[must_use]
+    pub(crate) fn is_token_accepted(&self) -> Option<bool> {
+        match self.retry_cause? {
+            RetryCause::Transient | RetryCause::UnknownCode => Some(true),
+            RetryCause::TokenRejected => Some(false),
+            _ => None,
+        }
+    }
+
     /// Whether the last attempt got an answer of the API other than throttling.
     #[must_use]
     pub(crate) fn has_api_answer(&self) -> bool {
-        matches!(
-            self.retry_cause,
-            Some(RetryCause::Transient | RetryCause::TokenRejected | RetryCause::UnknownCode)
-        )
+        self.is_token_accepted().is_some()
+    }
+
+    /// The call could not leave this machine.
+    pub(crate) fn on_machine_failure(&mut self) {
+        self.retry_cause = Some(RetryCause::Machine);
     }
 
     pub(crate) fn next_action(
@@ -147,7 +172,7 @@ impl Lookup {
             self.retry_cause = Some(RetryCause::Connection);
             return Action::RetryNow;
         }
-        let has_reply = matches!(result, Ok(_) | Err(CallError::ReplyTooLarge(_)));
+        let has_reply = result.as_ref().map_or_else(CallError::is_reply, |_| true);
         let classified = classify(result, token.redact);
         self.retry_cause = Some(match classified.verdict {
             Verdict::Throttled(_) => RetryCause::Throttled,
@@ -157,11 +182,6 @@ impl Lookup {
             _ if has_reply => RetryCause::UnexpectedReply,
             _ => RetryCause::Connection,
         });
-        // The API accepted the token: a later rejection is the end of that token, and not a
-        // renewed token that is rejected as well.
-        if matches!(self.retry_cause, Some(RetryCause::Transient | RetryCause::UnknownCode)) {
-            self.rejected_generation = None;
-        }
         match classified.verdict {
             Verdict::Answer(status) => Action::Settle(into_outcome(status, classified)),
             Verdict::Transient => self.back_off(classified, retries.max_retries, retries, jitter),
@@ -172,13 +192,35 @@ impl Lookup {
                 self.back_off(classified, max_failures, retries, jitter)
             }
             Verdict::Throttled(pause) => Action::Pause(pause),
-            Verdict::TokenRejected => self.on_token_rejected(classified, token),
+            Verdict::TokenRejected => self.on_token_rejected(classified, token, retries, jitter),
             Verdict::Fatal(remedy) => Action::Abort(Abort::Fatal {
                 remedy,
                 code: classified.code.unwrap_or(Code::Number(0)),
                 message: self.mobile.mask_in(&classified.message),
             }),
         }
+    }
+
+    /// Whether the last attempt too got an answer with this digest, of an earlier answer: then the
+    /// host gives one `request_id` to several calls. Remembers the digest.
+    pub(crate) fn is_same_repetition(&mut self, digest: Option<u64>) -> bool {
+        let before = std::mem::replace(&mut self.repeated_digest, digest);
+        digest.is_some() && before == digest
+    }
+
+    /// The answer to the last attempt may be that of another call.
+    pub(crate) fn on_foreign_answer(
+        &mut self,
+        retries: &RetryPolicy,
+        jitter: &mut fastrand::Rng,
+    ) -> Action {
+        self.retry_cause = Some(RetryCause::UnexpectedReply);
+        self.foreign_answers += 1;
+        if self.foreign_answers <= MAX_FOREIGN_ANSWERS {
+            return Action::RetryNow;
+        }
+        let text = tr!("the reply may belong to another call: the server sent replies twice");
+        self.back_off(Classified::transient(text), retries.max_retries, retries, jitter)
     }
 
     fn back_off(
@@ -196,16 +238,25 @@ impl Lookup {
         Action::RetryAfter(backoff.next_delay(jitter))
     }
 
-    /// If the renewed token is rejected as well, the run ends; otherwise it would renew tokens for
-    /// ever ([codes](crate::guide::api#codes)).
-    fn on_token_rejected(&mut self, classified: Classified, token: TokenInUse<'_>) -> Action {
-        let fresh = self.rejected_generation.is_some_and(|before| before < token.generation);
-        self.rejected_generation = Some(token.generation);
-        if token.can_renew && !fresh {
-            return Action::RenewToken;
+    /// If a fresh token is rejected, the run ends; otherwise it would renew tokens for ever
+    /// ([codes](crate::guide::api#codes)).
+    fn on_token_rejected(
+        &mut self,
+        classified: Classified,
+        token: TokenInUse<'_>,
+        retries: &RetryPolicy,
+        jitter: &mut fastrand::Rng,
+    ) -> Action {
+        if token.can_renew && !token.is_fresh {
+            self.token_rejections += 1;
+            return if self.token_rejections > MAX_TOKEN_REJECTIONS {
+                self.back_off(classified, retries.max_retries, retries, jitter)
+            } else {
+                Action::RetryNow
+            };
         }
         Action::Abort(Abort::TokenRejected {
-            fresh,
+            fresh: token.is_fresh,
             code: classified.code.unwrap_or(Code::Number(0)),
             message: self.mobile.mask_in(&classified.message),
         })
@@ -334,8 +385,8 @@ mod tests {
         max_delay: Duration::from_secs(30),
     };
 
-    fn token(generation: u64, can_renew: bool) -> TokenInUse<'static> {
-        TokenInUse { redact: &|text| text.replace("secret", "***"), generation, can_renew }
+    fn token(is_fresh: bool, can_renew: bool) -> TokenInUse<'static> {
+        TokenInUse { redact: &|text| text.replace("secret", "***"), is_fresh, can_renew }
     }
 
     fn lookup() -> Lookup {
@@ -363,7 +414,7 @@ mod tests {
         let (mut lookup, mut jitter, mut delays) =
             (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
         loop {
-            match lookup.next_action(result(), token(1, true), &RETRIES, &mut jitter) {
+            match lookup.next_action(result(), token(false, true), &RETRIES, &mut jitter) {
                 Action::RetryAfter(delay) => delays.push(delay),
                 Action::Settle(outcome) => return (delays, outcome),
                 other => panic!("{other:?}"),
@@ -441,7 +492,7 @@ mod tests {
         let mut refused = || {
             lookup.next_action(
                 Err(CallError::RefusedStream("c".into())),
-                token(1, true),
+                token(false, true),
                 &RETRIES,
                 &mut jitter,
             )
@@ -456,56 +507,61 @@ mod tests {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         for _ in 0..100 {
             assert!(matches!(
-                lookup.next_action(code(90018), token(1, true), &RETRIES, &mut jitter),
+                lookup.next_action(code(90018), token(false, true), &RETRIES, &mut jitter),
                 Action::Pause(_)
             ));
         }
         let banned = json(r#"{"status":1111,"punish":"deny"}"#);
         assert!(matches!(
-            lookup.next_action(banned, token(1, true), &RETRIES, &mut jitter),
+            lookup.next_action(banned, token(false, true), &RETRIES, &mut jitter),
             Action::Pause(_)
         ));
         assert!(matches!(
-            lookup.next_action(code(60011), token(1, true), &RETRIES, &mut jitter),
+            lookup.next_action(code(60011), token(false, true), &RETRIES, &mut jitter),
             Action::Abort(_)
         ));
         assert_eq!(lookup.failures, 0);
     }
 
     #[test]
-    fn a_token_is_renewed_once_and_a_rejected_fresh_token_is_fatal() {
+    fn a_rejected_token_is_replaced_unless_it_is_fresh_or_given() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
-        let mut rejected = |generation| {
-            lookup.next_action(code(40014), token(generation, true), &RETRIES, &mut jitter)
-        };
-        assert!(matches!(rejected(1), Action::RenewToken));
-        assert!(
-            matches!(rejected(1), Action::RenewToken),
-            "the same token again, from a call that was in flight"
-        );
-        assert!(matches!(rejected(2), Action::Abort(Abort::TokenRejected { fresh: true, .. })));
-        let given_token = token(1, false);
-        let action = super::Lookup::new(lookup.mobile()).next_action(
-            code(42001),
-            given_token,
-            &RETRIES,
-            &mut jitter,
-        );
-        assert!(
-            matches!(action, Action::Abort(Abort::TokenRejected { fresh: false, .. })),
-            "{action:?}"
-        );
+        let mut rejected = |token| lookup.next_action(code(40014), token, &RETRIES, &mut jitter);
+        for _ in 0..MAX_TOKEN_REJECTIONS {
+            assert!(matches!(rejected(token(false, true)), Action::RetryNow));
+        }
+        let abort = rejected(token(true, true));
+        assert!(matches!(abort, Action::Abort(Abort::TokenRejected { fresh: true, .. })));
+        let abort = rejected(token(false, false));
+        assert!(matches!(abort, Action::Abort(Abort::TokenRejected { fresh: false, .. })));
     }
 
     #[test]
-    fn a_token_that_worked_and_then_ended_is_renewed_again() {
+    fn a_number_for_which_every_token_is_rejected_fails() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
-        let mut answered = |answer, generation| {
-            lookup.next_action(code(answer), token(generation, true), &RETRIES, &mut jitter)
+        let (mut free, mut delays) = (0, 0);
+        let outcome = loop {
+            match lookup.next_action(code(40014), token(false, true), &RETRIES, &mut jitter) {
+                Action::RetryNow => free += 1,
+                Action::RetryAfter(_) => delays += 1,
+                Action::Settle(outcome) => break outcome,
+                other => panic!("{other:?}"),
+            }
         };
-        assert!(matches!(answered(40014, 1), Action::RenewToken));
-        assert!(matches!(answered(-1, 2), Action::RetryAfter(_)), "the API accepted token 2");
-        assert!(matches!(answered(40014, 2), Action::RenewToken));
-        assert!(matches!(answered(40014, 3), Action::Abort(_)));
+        assert_eq!((free, delays), (MAX_TOKEN_REJECTIONS, RETRIES.max_retries));
+        assert_eq!((outcome.status, outcome.code), (Status::Failed, Some(Code::Number(40014))));
+    }
+
+    #[test]
+    fn a_reply_says_whether_the_token_was_accepted() {
+        let accepted = |result| {
+            let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
+            lookup.next_action(result, token(false, true), &RETRIES, &mut jitter);
+            lookup.is_token_accepted()
+        };
+        assert_eq!([code(0), code(60121), code(-1), code(34567)].map(accepted), [Some(true); 4]);
+        assert_eq!(accepted(code(40014)), Some(false));
+        let lost = Err(CallError::ConnectionLost("reset".into()));
+        assert_eq!([code(90018), json("<html>"), lost].map(accepted), [None; 3]);
     }
 }

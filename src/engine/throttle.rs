@@ -68,6 +68,12 @@ impl Throttle {
         self.epoch
     }
 
+    /// The number of pauses since the last answer.
+    #[must_use]
+    pub(crate) fn consecutive(&self) -> u32 {
+        self.consecutive
+    }
+
     /// A throttling reply to a call of this `epoch`. Calls in flight together exceed the limit
     /// together: only the first of their replies starts a pause, the others can only extend it.
     pub(crate) fn on_throttled(

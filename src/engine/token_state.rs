@@ -11,6 +11,9 @@ use tr::tr;
 use crate::api::token::{AccessToken, TokenEndpoint};
 use crate::engine::backoff::{Backoff, RetryPolicy};
 
+/// A token that is rejected later than this after it was received has ended; a fresh one is not
+/// valid at all.
+const FRESH_FOR: Duration = Duration::from_mins(1);
 /// The delay after a failed renewal while the old token is still valid.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_secs(30);
 
@@ -20,6 +23,9 @@ pub(crate) struct TokenState {
     token: Option<Arc<SecretString>>,
     /// Counts the tokens of the run. A call remembers the count at which it was sent.
     generation: u64,
+    received_at: Option<Instant>,
+    /// Whether the API accepted a call with it.
+    has_served: bool,
     /// When to renew a token that is still valid.
     renew_at: Option<Instant>,
     /// Whether the token was rejected: no call is possible before there is another.
@@ -41,6 +47,12 @@ impl TokenState {
     pub(crate) fn usable(&self) -> Option<(Arc<SecretString>, u64)> {
         let token = self.token.as_ref().filter(|_| !self.is_rejected)?;
         Some((Arc::clone(token), self.generation))
+    }
+
+    /// Whether the run ever had a token.
+    #[must_use]
+    pub(crate) fn had_token(&self) -> bool {
+        self.generation > 0
     }
 
     /// The endpoint of the token request to start now, if any. It counts as started.
@@ -68,8 +80,10 @@ impl TokenState {
     }
 
     pub(crate) fn on_token(&mut self, token: AccessToken) {
+        let now = Instant::now();
         self.token = Some(Arc::new(token.token));
-        self.renew_at = token.renew_after.map(|delay| Instant::now() + delay);
+        (self.received_at, self.has_served) = (Some(now), false);
+        self.renew_at = token.renew_after.map(|delay| now + delay);
         self.generation += 1;
         self.is_rejected = false;
         self.is_fetching = false;
@@ -95,7 +109,7 @@ impl TokenState {
         })
     }
 
-    /// The request was throttled: it starts again after the pause.
+    /// The request was throttled, or could not be sent: it starts again after the pause.
     pub(crate) fn on_throttled(&mut self) {
         self.is_fetching = false;
     }
@@ -113,6 +127,21 @@ impl TokenState {
         self.failures += 1;
         self.not_before = Some(Instant::now() + delay);
         (self.failures, delay)
+    }
+
+    /// The API accepted a call with the token of this generation.
+    pub(crate) fn on_accepted(&mut self, generation: u64) {
+        self.has_served |= generation == self.generation;
+    }
+
+    /// Whether a rejection of the token of this generation shows that no token will be accepted:
+    /// it replaces another one, is new, and has served no call. The first token of a run may be
+    /// older than the run, and what one number met says nothing about the token.
+    #[must_use]
+    pub(crate) fn is_fresh(&self, generation: u64) -> bool {
+        let is_new = self.received_at.is_some_and(|at| at.elapsed() < FRESH_FOR);
+        let is_replacement = generation == self.generation && generation > 1;
+        is_replacement && is_new && !self.has_served && !self.is_rejected
     }
 
     /// A call with the token of this generation was rejected. Only the first rejection of a
@@ -172,6 +201,27 @@ mod tests {
             state.start_fetch().is_none()
                 && state.next_wakeup() == Some(Instant::now() + RENEWAL_RETRY_DELAY)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_new_token_that_served_no_call_is_fresh() {
+        let mut state = TokenState::default();
+        state.on_token(token(60));
+        assert!(!state.is_fresh(1), "the first one may be older than the run");
+        state.on_rejected(1);
+        state.on_token(token(60));
+        assert!(state.is_fresh(2) && !state.is_fresh(1), "a late rejection is of the first");
+        state.on_accepted(1);
+        assert!(state.is_fresh(2), "a late answer proves nothing for the second");
+        state.on_rejected(2);
+        assert!(!state.is_fresh(2), "its rejection is known");
+        state.on_token(token(60));
+        state.on_accepted(3);
+        assert!(!state.is_fresh(3), "it has ended");
+        state.on_rejected(3);
+        state.on_token(token(600));
+        tokio::time::advance(FRESH_FOR).await;
+        assert!(!state.is_fresh(4), "it may have ended while nothing was sent");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,10 @@ use crate::support::rust_tokens::{CodePath, paths, tokens};
 
 /// What `domain` must not mention outside tests: I/O, clocks, randomness, async.
 const IMPURE: &str = "std::fs std::io std::net std::thread std::env std::process Instant \
-    SystemTime Timestamp::now Zoned::now tokio fastrand reqwest hyper tracing async await";
+    SystemTime Timestamp::now Zoned::now crate::clock tokio fastrand reqwest hyper tracing async \
+    await";
+/// What panics at the end of the calendar. Only `clock` may read the clock.
+const CLOCK_READS: [[&str; 2]; 2] = [["Timestamp", "now"], ["Zoned", "now"]];
 
 /// All sources by path from the root of the package, without the fuzz targets, which are a
 /// workspace of their own.
@@ -94,6 +97,12 @@ fn violations(files: &BTreeMap<String, String>) -> Vec<String> {
     let mut imports = BTreeMap::new();
     for (path, code) in &spelled {
         let own = layer(path);
+        let reads_clock = code.iter().filter(|path| !path.is_test).any(|path| {
+            path.segments.windows(2).any(|part| CLOCK_READS.iter().any(|read| part == read))
+        });
+        if reads_clock {
+            found.push(format!("{path}: reads the clock without crate::clock"));
+        }
         if own == "domain" {
             found.extend(impurities(code).map(|what| format!("{path}: mentions {what}")));
         }
@@ -197,6 +206,7 @@ fn planted_violations_are_found() {
         ("src/domain/rule.rs", "//! A.\nuse std::{io, fs::File};", "mentions std::fs"),
         ("src/domain/rule.rs", "//! A.\nfn f() { Instant::now() }", "mentions Instant"),
         ("src/domain/rule.rs", "//! A.\nasync fn f() {}", "mentions async"),
+        ("src/app.rs", "//! A.\nfn f() { jiff::Zoned::now() }", "reads the clock"),
     ] {
         let found = check(path, text);
         assert!(found.iter().any(|found| found.contains(violation)), "{path}, {text}: {found:?}");

@@ -3,6 +3,7 @@
 pub(crate) mod exit_status;
 pub(crate) mod faults;
 pub(crate) mod faults_end_to_end;
+pub(crate) mod machine_failures;
 pub(crate) mod network;
 pub(crate) mod rate_limit;
 pub(crate) mod recorded_clients;

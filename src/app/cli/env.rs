@@ -14,12 +14,22 @@ pub(crate) const COMPLETE_VAR: &str = "DINGMAP_COMPLETE";
 /// The password of the `--shared` server. It has no flag: every user of the machine can read
 /// arguments.
 pub(crate) const SHARED_PASSWORD_VAR: &str = "DINGMAP_SHARED_PASSWORD";
+/// The names of the app's key. The developer console shows it as Client ID.
+pub(crate) const APP_KEY_VARS: [&str; 2] = ["DINGTALK_APP_KEY", "DINGTALK_CLIENT_ID"];
+/// The names of the app's secret. The developer console shows it as Client Secret.
+pub(crate) const APP_SECRET_VARS: [&str; 2] = ["DINGTALK_APP_SECRET", "DINGTALK_CLIENT_SECRET"];
+pub(crate) const ACCESS_TOKEN_VAR: &str = "DINGTALK_ACCESS_TOKEN";
 /// The prefix of dingmap's own variables.
 const DINGMAP_PREFIX: &str = "DINGMAP_";
 /// The prefix of variables with credentials. Other programs may use it too.
 const DINGTALK_PREFIX: &str = "DINGTALK_";
-/// The names that dingmap reads after that prefix.
-const CREDENTIAL_SUFFIXES: [&str; 3] = ["APP_KEY", "APP_SECRET", "ACCESS_TOKEN"];
+
+/// The variables with credentials.
+pub(crate) fn credential_variables() -> impl Iterator<Item = &'static str> {
+    let [keys, secrets] = [APP_KEY_VARS, APP_SECRET_VARS];
+    let pairs = keys.into_iter().zip(secrets).flat_map(|(key, secret)| [key, secret]);
+    pairs.chain([ACCESS_TOKEN_VAR])
+}
 
 /// A warning for each variable in `set` that no flag of `command` reads.
 pub(crate) fn unknown_variables(
@@ -39,10 +49,11 @@ pub(crate) fn unknown_variables(
                 .all(|known| known != rest)
                 .then(|| warning(&name, DINGMAP_PREFIX, suggest(rest, names())));
         }
-        let rest = name
-            .strip_prefix(DINGTALK_PREFIX)
-            .filter(|rest| !CREDENTIAL_SUFFIXES.contains(rest))?;
-        suggest(rest, CREDENTIAL_SUFFIXES).map(|near| warning(&name, DINGTALK_PREFIX, Some(near)))
+        let credentials =
+            || credential_variables().filter_map(|known| known.strip_prefix(DINGTALK_PREFIX));
+        let rest = name.strip_prefix(DINGTALK_PREFIX)?;
+        let near = suggest(rest, credentials()).filter(|near| *near != rest)?;
+        Some(warning(&name, DINGTALK_PREFIX, Some(near)))
     };
     let mut all: Vec<String> = set.into_iter().filter_map(warning_for).collect();
     all.sort();
@@ -92,6 +103,9 @@ mod tests {
             "DINGMAP_COMPLETE",
             "DINGMAP_SHARED_PASSWORD",
             "DINGTALK_APP_KEY",
+            "DINGTALK_CLIENT_ID",
+            "DINGTALK_CLIENT_SECRET",
+            "DINGTALK_ACCESS_TOKEN",
             "DINGTALK_CORP",
             "X",
         ] {
@@ -100,6 +114,8 @@ mod tests {
         assert!(warnings("DINGMAP_WROKERS").ends_with("did you mean DINGMAP_WORKERS?"));
         assert!(warnings("DINGMAP_RETRYMIN").ends_with("did you mean DINGMAP_RETRY_MIN?"));
         assert!(warnings("DINGTALK_APPSECRET").ends_with("did you mean DINGTALK_APP_SECRET?"));
+        let misspelled = warnings("DINGTALK_CLIENTID");
+        assert!(misspelled.ends_with("did you mean DINGTALK_CLIENT_ID?"), "{misspelled}");
         assert!(warnings("DINGMAP_ZZZ").contains("DINGMAP_ZZZ"));
     }
 }

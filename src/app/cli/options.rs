@@ -13,10 +13,12 @@ use url::Url;
 use crate::api::http;
 use crate::api::token::Credentials;
 use crate::app::cli::args::{MergeArgs, ResolveArgs};
+use crate::app::cli::env;
 use crate::app::cli::input_args::{ApiArgs, MainlandChoice, NumberArgs, OnOff, ReaderArgs};
 use crate::app::cli::network;
 use crate::app::cli::secret_file;
 use crate::app::exit::{Exit, Failure};
+use crate::clock;
 use crate::domain::number::mobile;
 use crate::domain::shard::Shard;
 use crate::engine::backoff::RetryPolicy;
@@ -57,7 +59,7 @@ pub(crate) fn api_config(
             warnings.extend(secret_file::permissions_warning("--app-secret-file", path));
             Some(secret_file::read_secret("--app-secret-file", path)?)
         }
-        None => env_text(&variable, "DINGTALK_APP_SECRET")?,
+        None => env_credential(&variable, env::APP_SECRET_VARS)?,
     };
     let token = access_token_from_env(&variable)?;
     if key.is_some() && secret.is_some() && token.is_some() {
@@ -103,8 +105,12 @@ pub(crate) fn app_key(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<String>, Failure> {
     match &args.app_key {
-        Some(key) => Ok(Some(key.trim().to_owned()).filter(|key| !key.is_empty())),
-        None => env_text(variable, "DINGTALK_APP_KEY"),
+        Some(key) => {
+            let key = key.trim();
+            secret_file::ensure_unquoted("--app-key", key)?;
+            Ok(Some(key.to_owned()).filter(|key| !key.is_empty()))
+        }
+        None => env_credential(variable, env::APP_KEY_VARS),
     }
 }
 
@@ -115,7 +121,26 @@ pub(crate) fn app_key(
 pub(crate) fn access_token_from_env(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<String>, Failure> {
-    env_text(variable, "DINGTALK_ACCESS_TOKEN")
+    env_text(variable, env::ACCESS_TOKEN_VAR)
+}
+
+/// A credential that has two names.
+fn env_credential(
+    variable: impl Fn(&str) -> Option<OsString>,
+    [first, second]: [&str; 2],
+) -> Result<Option<String>, Failure> {
+    let values = (env_text(&variable, first)?, env_text(&variable, second)?);
+    if let (Some(one), Some(other)) = &values
+        && one != other
+    {
+        let text = tr!(
+            "{first} and {second} name the same thing and have different values; unset one of them",
+            first,
+            second
+        );
+        return Err(Failure::with_message(Exit::Usage, text));
+    }
+    Ok(values.0.or(values.1))
 }
 
 fn env_text(
@@ -124,7 +149,10 @@ fn env_text(
 ) -> Result<Option<String>, Failure> {
     match variable(name).map(OsString::into_string) {
         None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Some(Ok(text)) => {
+            secret_file::ensure_unquoted(name, text.trim())?;
+            Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+        }
         Some(Err(_)) => {
             Err(Failure::with_message(Exit::Usage, tr!("{name} is not valid UTF-8", name)))
         }
@@ -268,7 +296,7 @@ pub(crate) fn run_limits(args: &ResolveArgs, seed: u64) -> Result<RunLimits, Fai
         partial: args.partial,
         read_to_end: true,
         seed,
-        wall_clock: jiff::Timestamp::now,
+        wall_clock: clock::now,
     })
 }
 
@@ -379,6 +407,59 @@ mod tests {
             try_api_config(&["i", "--app-secret-file", "/nowhere"], &app).unwrap_err().exit,
             Exit::Usage
         );
+    }
+
+    #[test]
+    fn the_names_of_the_developer_console_are_read_too() {
+        let console = [("DINGTALK_CLIENT_ID", "k"), ("DINGTALK_CLIENT_SECRET", "s")];
+        let app = [("DINGTALK_APP_KEY", "k"), ("DINGTALK_APP_SECRET", "s")];
+        for pair in [[console[0], console[1]], [console[0], app[1]], [app[0], console[1]]] {
+            let credentials = try_api_config(&["i"], &pair).unwrap().credentials;
+            assert!(matches!(credentials, Credentials::App { key, .. } if key == "k"), "{pair:?}");
+        }
+        let equal = try_api_config(&["i"], &[console, app].concat());
+        assert!(equal.is_ok());
+        for (name, other) in [
+            ("DINGTALK_APP_KEY", "DINGTALK_CLIENT_ID"),
+            ("DINGTALK_APP_SECRET", "DINGTALK_CLIENT_SECRET"),
+        ] {
+            let variables = [console.as_slice(), &[(name, "another")]].concat();
+            let failure = try_api_config(&["i"], &variables).unwrap_err();
+            let text = failure.error.to_string();
+            assert_eq!(failure.exit, Exit::Usage, "{text}");
+            assert!(
+                text.contains(name) && text.contains(other) && !text.contains("another"),
+                "{text}"
+            );
+            // An empty one is not set, and a flag stands above both.
+            let variables = [console.as_slice(), &[(name, "")]].concat();
+            assert!(try_api_config(&["i"], &variables).is_ok());
+        }
+        let variables = [console.as_slice(), &[("DINGTALK_APP_KEY", "another")]].concat();
+        assert!(try_api_config(&["i", "--app-key", "flag"], &variables).is_ok());
+    }
+
+    #[test]
+    fn quotation_marks_around_credentials_are_a_usage_error() {
+        let app = [("DINGTALK_APP_KEY", "k"), ("DINGTALK_APP_SECRET", "s")];
+        for (name, value) in [
+            ("DINGTALK_APP_KEY", "'k'"),
+            ("DINGTALK_CLIENT_ID", "\"k\"\n"),
+            ("DINGTALK_APP_SECRET", "\"s\""),
+            ("DINGTALK_CLIENT_SECRET", "\"s\""),
+            ("DINGTALK_ACCESS_TOKEN", "\"t\""),
+        ] {
+            let variables: Vec<_> = app
+                .into_iter()
+                .filter(|(known, _)| *known != name)
+                .chain([(name, value)])
+                .collect();
+            let failure = try_api_config(&["i"], &variables).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.error.to_string().starts_with(name), "{}", failure.error);
+        }
+        let failure = try_api_config(&["i", "--app-key", "\"k\""], &app).unwrap_err();
+        assert!(failure.error.to_string().starts_with("--app-key: "));
     }
 
     #[test]

@@ -9,11 +9,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::app::cli::config_file::{ConfigFile, Location, Origin, is_settable};
 use crate::app::cli::config_value;
+use crate::app::cli::env::credential_variables;
 use crate::domain::redact::strip_control;
-
-/// Variables with credentials: only whether they are set is printed.
-const CREDENTIAL_VARS: [&str; 3] =
-    ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"];
 
 /// Renders the flags of the command in `matches`, which was parsed with `config` as defaults.
 #[must_use]
@@ -45,7 +42,8 @@ pub(crate) fn render_config(cli: &Command, matches: &ArgMatches, config: &Config
         let _ = write!(text, "[{name}]\n{}", render(own));
     }
     if command.get_arguments().any(|arg| arg.get_id() == "app_key") {
-        for name in CREDENTIAL_VARS {
+        // Only whether they are set.
+        for name in credential_variables() {
             let set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
             let _ = writeln!(
                 text,

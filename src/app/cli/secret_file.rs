@@ -27,8 +27,32 @@ pub(crate) fn read_secret(flag: &str, path: &Path) -> Result<String, Failure> {
         secret if secret.lines().count() > 1 => {
             Err(failure(&tr!("the file has more than one line; it must contain only the secret")))
         }
-        secret => Ok(secret.to_owned()),
+        secret => {
+            ensure_unquoted(&format!("{flag} {}", path.display()), secret)?;
+            Ok(secret.to_owned())
+        }
     }
+}
+
+/// Rejects a credential in quotation marks. They are not part of any key, secret or token:
+/// `docker run --env-file` and systemd's `EnvironmentFile=` differ in whether they take them off.
+///
+/// # Errors
+/// 2, with `source`, the place of the value.
+pub(crate) fn ensure_unquoted(source: &str, value: &str) -> Result<(), Failure> {
+    const PAIRS: [(char, char); 5] = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’')];
+    let is_quoted = |(open, close)| {
+        value.starts_with(open) && value.ends_with(close) && value.chars().count() > 1
+    };
+    if PAIRS.into_iter().any(is_quoted) {
+        let text = tr!(
+            "{source}: the value has quotation marks around it, which would be sent as part of it; \
+             remove them (docker run --env-file keeps them)",
+            source
+        );
+        return Err(Failure::with_message(Exit::Usage, text));
+    }
+    Ok(())
 }
 
 /// A warning if other users can read the file that `flag` names. If another user owns the file, our
@@ -53,6 +77,19 @@ pub(crate) fn permissions_warning(flag: &str, path: &Path) -> Option<String> {
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, chown};
+
+    #[test]
+    fn quotation_marks_around_a_credential_are_rejected() {
+        for bad in ["\"key\"", "'key'", "`key`", "“key”", "‘key’", "\"\""] {
+            let failure = ensure_unquoted("DINGTALK_APP_KEY", bad).unwrap_err();
+            let text = failure.error.to_string();
+            assert!(failure.exit == Exit::Usage && !text.contains(bad), "{text}");
+            assert!(text.starts_with("DINGTALK_APP_KEY: the value has quotation marks"), "{text}");
+        }
+        for good in ["key", "k\"e\"y", "\"key", "key'", "\"", ""] {
+            assert!(ensure_unquoted("DINGTALK_APP_KEY", good).is_ok(), "{good}");
+        }
+    }
 
     #[test]
     fn a_secret_file_of_another_owner_may_be_group_readable() {

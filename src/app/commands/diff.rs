@@ -6,7 +6,6 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::json;
 use tr::tr;
 
@@ -17,6 +16,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::progress::background::{BackgroundTask, TaskProgress};
 use crate::app::progress::terminal::Terminal;
 use crate::app::report::text::input_name;
+use crate::clock;
 use crate::domain::diff::Change;
 use crate::domain::number::mobile::NumberRules;
 use crate::domain::redact::sanitize;
@@ -306,7 +306,7 @@ impl TaskProgress for DiffProgress {
     fn to_json(&self) -> String {
         let ([old, new], compared) = (self.rows_read(), self.rows_compared());
         json!({
-            "time": Timestamp::now().to_string(),
+            "time": clock::now().to_string(),
             "old_rows": old,
             "new_rows": new,
             "compared": compared,

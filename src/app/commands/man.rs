@@ -13,6 +13,7 @@ use tr::tr;
 use unicode_linebreak::linebreaks;
 
 use crate::app::cli::args::Cli;
+use crate::app::cli::env::credential_variables;
 use crate::app::cli::help;
 use crate::app::commands::completion::registration_script;
 use crate::app::commands::help::localized_page;
@@ -227,9 +228,7 @@ fn environment_variables(command: &clap::Command) -> Vec<String> {
     let mut all: Vec<_> = command.get_arguments().filter_map(variable).collect();
     all.sort();
     if command.get_arguments().any(|arg| arg.get_long() == Some("app-secret-file")) {
-        all.extend(
-            ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"].map(str::to_owned),
-        );
+        all.extend(credential_variables().map(str::to_owned));
     }
     all
 }

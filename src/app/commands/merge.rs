@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::json;
 use tr::tr;
 
@@ -19,6 +18,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::progress::background::{BackgroundTask, TaskProgress};
 use crate::app::progress::terminal::Terminal;
 use crate::app::report::text::{self, input_name};
+use crate::clock;
 use crate::domain::shard::Shard;
 use crate::engine::io::row_format::RowOptions;
 use crate::reconcile::merge::{self, Gap, MergeError, MergeProgress, Merged, NamedSource};
@@ -204,6 +204,6 @@ impl TaskProgress for MergeProgress {
     }
 
     fn to_json(&self) -> String {
-        json!({ "time": Timestamp::now().to_string(), "rows": self.rows() }).to_string()
+        json!({ "time": clock::now().to_string(), "rows": self.rows() }).to_string()
     }
 }

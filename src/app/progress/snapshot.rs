@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use console::{measure_text_width, truncate_str};
-use jiff::{Timestamp, Zoned};
 use serde_json::json;
 use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::format_whole_seconds;
+use crate::clock;
 use crate::domain::float::round_to_tenth;
 use crate::domain::outcome::Status;
 use crate::domain::redact::sanitize;
@@ -88,8 +88,12 @@ impl Snapshot {
         if let Some((_, Limit::Shared)) = self.pause {
             return Some([tr!("waiting for the shared server"), tr!("waiting")]);
         }
+        if let Some((_, cause @ Limit::Machine)) = self.pause {
+            return Some([tr!("{cause}; retrying", cause), tr!("waiting")]);
+        }
         if let Some((remaining, cause)) = self.pause {
-            let time = Zoned::now().saturating_add(remaining).strftime("%H:%M:%S").to_string();
+            let time =
+                clock::now_local().saturating_add(remaining).strftime("%H:%M:%S").to_string();
             let long = tr!("throttled until {time} ({cause})", time = &time, cause);
             return Some([long, tr!("throttled until {time}", time)]);
         }
@@ -140,7 +144,7 @@ impl Snapshot {
         let statuses: serde_json::Map<_, _> =
             by_status.map(|(status, rows)| (status.name().to_owned(), rows.into())).collect();
         json!({
-            "time": Timestamp::now().to_string(),
+            "time": clock::now().to_string(),
             "rows": self.rows,
             "total": self.total,
             "status": statuses,

@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::app::cli::shared_args::{MessageArgs, ProgressChoice};
 use crate::app::progress::bar::{BarContent, UnpaddedTerm, render_lines};
 use crate::app::progress::snapshot::Snapshot;
+use crate::clock;
 use crate::domain::redact;
 
 const REDRAWS_PER_SECOND: u8 = 10;
@@ -135,7 +136,7 @@ impl Terminal {
 
     /// Prints a progress line with the time, whatever the progress mode is.
     pub(crate) fn print_status(&self, text: &str) {
-        self.print(&format!("{}  {text}", jiff::Zoned::now().strftime("%H:%M:%S")));
+        self.print(&format!("{}  {text}", clock::now_local().strftime("%H:%M:%S")));
     }
 
     fn draw(&self, content: BarContent) {

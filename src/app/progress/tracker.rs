@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{debug, info, trace};
+use tracing::{debug, info, trace, warn};
 
 use crate::api::rate::Rate;
 use crate::app::progress::snapshot::Snapshot;
@@ -90,11 +90,12 @@ impl Tracker {
                 trace!(status = status.name(), "row settled");
             }
             Event::Paused { until, cause } => {
-                info!(
-                    seconds = until.saturating_duration_since(Instant::now()).as_secs_f64(),
-                    ?cause,
-                    "throttled, pausing all calls"
-                );
+                let seconds = until.saturating_duration_since(Instant::now()).as_secs_f64();
+                if *cause == Limit::Machine {
+                    info!(seconds, "cannot connect, pausing all calls");
+                } else {
+                    info!(seconds, ?cause, "throttled, pausing all calls");
+                }
                 self.pause = Some((*until, *cause));
             }
             Event::RateChanged(rate) => {
@@ -109,6 +110,14 @@ impl Tracker {
                 let reason = sanitize(reason);
                 info!(reason, ?delay, serves, "token request failed, retrying");
                 self.token_error = Some(reason).filter(|_| !serves);
+            }
+            Event::MachineFailed(reason) => warn!(reason = sanitize(reason), "cannot connect"),
+            Event::UnsolicitedReply(mobile) => {
+                let number = mobile.to_masked_string();
+                warn!(
+                    number,
+                    "dropped a reply that belongs to no call or to another one; calling again"
+                );
             }
             Event::Stopping => self.is_stopping = true,
         }

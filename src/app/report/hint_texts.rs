@@ -182,6 +182,12 @@ fn throttled_message(holds: u64, limit: Limit, others: bool) -> String {
                    --shared-optional the run continues without it at its share of the rate"
                     % holds
         ),
+        Limit::Machine => tr!(
+            "paused once because this machine could not open a connection: see the warnings above"
+                | "paused {n} times because this machine could not open a connection: see the \
+                   warnings above"
+                    % holds
+        ),
         limit => tr!(
             "paused once by {limit}: a lower --rate or another time of day may avoid that"
                 | "paused {n} times by {limit}: a lower --rate or another time of day may avoid \

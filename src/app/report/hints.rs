@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::api::edition::other_edition;
 use crate::domain::float::{round_to_tenth, to_f64};
 use crate::domain::number::invalid::InvalidKind;
 use crate::domain::outcome::Status;
@@ -208,11 +209,7 @@ fn not_found_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     };
     // In a list of people who left, half may be missing, but not 90 %.
     if facts.totals.rows_kept == 0 && is_significant(nobody, nobody + found, 90, 20) {
-        let other = match facts.endpoint.trim_end_matches('/') {
-            "https://oapi.dingtalk.io" => Some("https://oapi.dingtalk.com"),
-            "https://oapi.dingtalk.com" => Some("https://oapi.dingtalk.io"),
-            _ => None,
-        };
+        let other = other_edition(facts.endpoint);
         return vec![Hint::Organisation { rows: nobody, of: nobody + found, other }];
     }
     // Most of the missing numbers are of one country: that proves something only if most numbers of

@@ -232,8 +232,8 @@ pub(crate) fn render_retries_and_pauses(totals: &Totals) -> Option<Markup> {
             }
             @if totals.pauses() > 0 {
                 p { (tr!(
-                    "Throttling paused all calls once, for {time}."
-                        | "Throttling paused all calls {n} times, for {time} in total."
+                    "All calls were paused once, for {time}."
+                        | "All calls were paused {n} times, for {time} in total."
                         % totals.pauses(),
                     time = format_elapsed(totals.pause_time())
                 )) }
@@ -251,6 +251,7 @@ fn describe_retry_cause(cause: RetryCause) -> String {
     match cause {
         RetryCause::Transient => tr!("transient error of the API"),
         RetryCause::Connection => tr!("connection error"),
+        RetryCause::Machine => tr!("failure of this machine"),
         RetryCause::UnexpectedReply => tr!("reply that did not come from the API"),
         RetryCause::Throttled => tr!("throttling"),
         RetryCause::TokenRejected => tr!("rejected token"),

@@ -17,6 +17,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::report::hint_texts::HintMessage;
 use crate::app::report::hints::Hint;
 use crate::app::report::timeline::Timeline;
+use crate::clock;
 use crate::domain::expected::Expected;
 use crate::domain::float::to_f64;
 use crate::domain::outcome::Status;
@@ -199,7 +200,7 @@ impl RunSummary {
             latency_seconds: None,
             expected: None,
             advice: Vec::new(),
-            started_at: Timestamp::now(),
+            started_at: clock::now(),
             start_instant: Instant::now(),
             details: ReportDetails::default(),
         };
@@ -286,7 +287,7 @@ impl RunSummary {
     }
 
     pub(crate) fn record_end(&mut self, result: &Result<Exit, Failure>) {
-        let now = Timestamp::now();
+        let now = clock::now();
         self.started = self.started_at.to_string();
         self.ended = now.to_string();
         self.elapsed = self.start_instant.elapsed();
@@ -474,6 +475,7 @@ fn retry_cause_label(cause: RetryCause) -> &'static str {
     match cause {
         RetryCause::Transient => "transient",
         RetryCause::Connection => "line",
+        RetryCause::Machine => "machine",
         RetryCause::UnexpectedReply => "foreign",
         RetryCause::Throttled => "throttled",
         RetryCause::TokenRejected => "token",

@@ -212,7 +212,11 @@ fn describe_calls(totals: &Totals) -> String {
     }
     if totals.pauses() > 0 {
         let time = format_elapsed(totals.pause_time());
-        let all = if totals.pauses_by_limit[Limit::Shared as usize] > 0 {
+        let is_throttling = |limit: Limit| !matches!(limit, Limit::Shared | Limit::Machine);
+        let all = if Limit::ALL
+            .into_iter()
+            .any(|limit| !is_throttling(limit) && totals.pauses_by_limit[limit as usize] > 0)
+        {
             tr!(
                 "paused: {n} time, {time} in total"
                     | "paused: {n} times, {time} in total" % totals.pauses(),
@@ -244,6 +248,7 @@ fn describe_retries(cause: RetryCause, count: u64) -> String {
     match cause {
         RetryCause::Transient => tr!("{count} after a transient error", count),
         RetryCause::Connection => tr!("{count} after a connection error", count),
+        RetryCause::Machine => tr!("{count} after a failure of this machine", count),
         RetryCause::UnexpectedReply => {
             tr!("{count} after an unexpected reply", count)
         }

@@ -6,6 +6,7 @@ use jiff::Zoned;
 use tokio::time::Instant;
 
 use crate::api::rate::Rate;
+use crate::clock;
 use crate::domain::redact::sanitize;
 use crate::engine::event::Event;
 
@@ -52,8 +53,11 @@ impl TimelineRecorder {
     pub(crate) fn new(rate: Rate) -> Self {
         let rate = rate.per_second().unwrap_or(f64::INFINITY);
         let width = Duration::from_secs_f64((CALLS_PER_BUCKET / rate).max(1.0));
-        let timeline =
-            Timeline { started: Some(Zoned::now()), bucket_width: width, ..Timeline::default() };
+        let timeline = Timeline {
+            started: Some(clock::now_local()),
+            bucket_width: width,
+            ..Timeline::default()
+        };
         Self { started: Instant::now(), timeline, target_rate: rate, pause: None }
     }
 

@@ -8,10 +8,10 @@ use std::panic::{self, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use jiff::Zoned;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 use tr::tr;
 
+use crate::clock;
 use crate::store::disk::lock::{Lock, LockError, with_suffix};
 use crate::store::disk::read_only;
 use crate::store::disk::record::AnswerKey;
@@ -309,7 +309,7 @@ fn create(path: &Path) -> Result<Database, StateError> {
 
 /// Renames a damaged file to an unused name.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let name = format!(".damaged-{}", Zoned::now().strftime("%Y%m%dT%H%M%S"));
+    let name = format!(".damaged-{}", clock::now_local().strftime("%Y%m%dT%H%M%S"));
     let mut aside = with_suffix(path, &name);
     for number in 2.. {
         if !aside.try_exists()? {

@@ -6,8 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use jiff::Zoned;
-
+use crate::clock;
 use crate::table::digest::FileDigest;
 use crate::table::write::directory::{parent_dir, sync_directory};
 
@@ -53,7 +52,7 @@ impl KeptFile {
         if digest.is_some_and(|digest| known.contains(&&digest)) {
             return Ok(None);
         }
-        let date = Zoned::now().strftime("%Y-%m-%dT%H%M%S").to_string();
+        let date = clock::now_local().strftime("%Y-%m-%dT%H%M%S").to_string();
         Self::keep(path, &date).map(Some)
     }
 

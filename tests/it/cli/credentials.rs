@@ -65,6 +65,47 @@ fn a_secret_file_is_read_and_an_unusable_one_is_rejected() {
 }
 
 #[test]
+fn quotation_marks_around_credentials_are_refused_before_any_call() {
+    for (name, value) in [
+        ("DINGTALK_APP_KEY", "\"sandbox-key\""),
+        ("DINGTALK_CLIENT_ID", "'sandbox-key'"),
+        ("DINGTALK_APP_SECRET", "\"sandbox-secret\""),
+        ("DINGTALK_ACCESS_TOKEN", "\"sandbox-token\"\n"),
+    ] {
+        let seen = observe_run(unlimited_script(), people_csv(1), |command| {
+            command.env(name, value);
+        });
+        let message = format!("{name}: the value has quotation marks around it");
+        seen.assert_refused(2, &[&message, "remove them"]);
+        seen.assert_no_calls();
+    }
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("in.csv", people_csv(1));
+    let secret = workdir.write_file("secret", "\"sandbox-secret\"\n");
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
+    let ended = run(command.arg("--app-secret-file").arg(&secret));
+    let message = format!("--app-secret-file {}: the value has quotation", secret.display());
+    assert_exit(&ended, 2, &[&message]);
+    assert!(api.call_log().token_calls().is_empty() && !ended.stderr.contains("sandbox-secret"));
+}
+
+#[test]
+fn the_client_id_and_secret_of_the_developer_console_are_accepted() {
+    let seen = observe_run(unlimited_script(), people_csv(3), |command| {
+        without_credentials(command)
+            .env("DINGTALK_CLIENT_ID", "sandbox-key")
+            .env("DINGTALK_CLIENT_SECRET", "sandbox-secret");
+    });
+    seen.assert_stderr(0, &["found                3"]);
+    let seen = observe_run(unlimited_script(), people_csv(3), |command| {
+        command.env("DINGTALK_CLIENT_ID", "another-key");
+    });
+    seen.assert_refused(2, &["DINGTALK_APP_KEY and DINGTALK_CLIENT_ID", "unset one of them"]);
+    seen.assert_no_calls();
+    assert!(!seen.result.stderr.contains("another-key"));
+}
+
+#[test]
 fn refused_credentials_end_the_run_at_the_token_call() {
     for (key, secret) in [("sandbox-key", "wrong"), ("wrong", "sandbox-secret")] {
         let seen = observe_run(unlimited_script(), people_csv(30), |command| {

@@ -128,7 +128,7 @@ fn fault_cases() -> Vec<(&'static str, RawReply, &'static str)> {
         (
             "gzip, which was not asked for",
             some(gzip_response(), serve),
-            "the reply was not readable JSON",
+            "the reply is compressed (gzip)",
         ),
         (
             "10 MiB",
@@ -153,7 +153,7 @@ fn fault_cases() -> Vec<(&'static str, RawReply, &'static str)> {
         (
             "a proxy's 407",
             some(status_response("407 Proxy Authentication Required", ""), serve),
-            "HTTP 407: the reply was empty",
+            "the proxy requires a user name and a password",
         ),
         (
             "a proxy's 413",

@@ -2,6 +2,9 @@
 //! connections that close.
 
 mod connections;
+mod misconfiguration;
+mod odd_replies;
+mod open_files;
 
 use std::net::SocketAddr;
 
@@ -256,8 +259,8 @@ fn the_proxy_flag_overrides_the_environment_and_no_proxy_is_honored() {
 fn a_refusing_proxy_is_reported() {
     let scene = NetworkFixture::new();
     for (answer, reason) in [
-        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy authorization required"),
         ("HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy refused the connection"),
+        ("-ERR unknown command\r\n", "--proxy names a server that is no proxy"),
     ] {
         let proxy = ConnectProxy::new(scene.sandbox_address(), answer);
         let url = format!("http://u:geheim@{}", proxy.address);

@@ -11,9 +11,9 @@ use dingmap::testing::api::CallError;
 use dingmap::testing::api::LookupApi;
 use dingmap::testing::api::Reply;
 use dingmap::testing::api::{AccessToken, TokenEndpoint, TokenError};
-use dingmap::testing::domain::Mobile;
 use dingmap::testing::domain::Status;
 use dingmap::testing::domain::ip_ban_pause;
+use dingmap::testing::domain::{DefaultRegion, Mobile};
 use dingmap::testing::domain::{RetryCause, Totals};
 use dingmap::testing::engine::Abort;
 use dingmap::testing::engine::RetryPolicy;
@@ -236,6 +236,65 @@ fn an_expired_token_is_renewed_once_whatever_the_code_and_however_many_calls() {
             assert_eq!(played.totals.token_calls, 2);
         }
     }
+}
+
+/// A host that finds everybody, except that one number meets the end of two tokens, with a lost
+/// connection in between.
+#[derive(Default)]
+struct UnluckyNumberApi {
+    attempts: Mutex<usize>,
+    tokens: Mutex<u64>,
+}
+
+impl LookupApi for UnluckyNumberApi {
+    async fn lookup(&self, mobile: Mobile, _: &SecretString) -> Result<Reply, CallError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut body = sim_harness::FOUND_REPLY;
+        if mobile == Mobile::parse("13900000007", DefaultRegion::CHINA).unwrap() {
+            let mut attempts = self.attempts.lock().unwrap();
+            *attempts += 1;
+            match *attempts {
+                1 | 3 => body = r#"{"errcode":40014,"errmsg":"m"}"#,
+                2 => return Err(CallError::ConnectionLost("reset".into())),
+                _ => {}
+            }
+        }
+        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into() })
+    }
+
+    async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {
+        let mut tokens = self.tokens.lock().unwrap();
+        *tokens += 1;
+        Ok(AccessToken {
+            token: tokens.to_string().into(),
+            renew_after: Some(Duration::from_hours(1)),
+        })
+    }
+
+    fn token_call_count(&self) -> u64 {
+        *self.tokens.lock().unwrap()
+    }
+
+    fn can_renew_token(&self) -> bool {
+        true
+    }
+
+    fn redact(&self, text: String) -> String {
+        text
+    }
+}
+
+#[test]
+fn a_number_that_meets_the_end_of_two_tokens_is_called_again() {
+    sim_harness::paused_runtime().block_on(async {
+        let api = Arc::<UnluckyNumberApi>::default();
+        let (limits, rate) = (sim_harness::default_limits(), "20".parse().unwrap());
+        let (totals, end) =
+            sim_harness::run_numbers(Arc::clone(&api), limits, rate, 400, |_| {}).await;
+        assert!(matches!(end, RunEnd::Finished), "{end:?}");
+        assert_eq!((totals.rows(Status::Found), totals.token_calls), (400, 3));
+        assert_eq!(totals.retries_for(RetryCause::TokenRejected), 2);
+    });
 }
 
 #[test]

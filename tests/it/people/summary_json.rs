@@ -63,7 +63,8 @@ fn summary_and_metrics_match_the_servers_call_log() {
     });
     assert_eq!(account["rows"], rows);
     let repeated = json!({
-        "transient": 3, "foreign": 0, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0,
+        "transient": 3, "foreign": 0, "line": 1, "machine": 0, "throttled": 1, "token": 1,
+        "unknown_code": 0,
     });
     assert_eq!(account["calls"]["repeated"], repeated);
     assert_eq!(account["holds"]["count"], json!(1));

@@ -21,6 +21,10 @@ pub(crate) enum AfterReply {
     Drip,
     /// Bytes follow as fast as they are taken.
     Flood,
+    /// The same bytes follow, some megabytes a second.
+    FloodOfThese,
+    /// The same bytes follow once more, soon after the reply, and it serves the next request.
+    Again,
 }
 
 /// One answer.
@@ -39,6 +43,13 @@ pub(crate) struct RawServer {
 impl RawServer {
     /// `answer` gives the reply to each call by its place, from 0.
     pub(crate) fn new(answer: impl Fn(usize) -> RawReply + Send + Sync + 'static) -> Self {
+        Self::with_requests(move |place, _| answer(place))
+    }
+
+    /// `answer` is given the text of the request too.
+    pub(crate) fn with_requests(
+        answer: impl Fn(usize, &str) -> RawReply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, calls) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
         let (count, answer) = (Arc::clone(&calls), Arc::new(answer));
@@ -60,10 +71,11 @@ impl RawServer {
 fn serve_connection(
     mut stream: TcpStream,
     count: &AtomicUsize,
-    answer: &dyn Fn(usize) -> RawReply,
+    answer: &dyn Fn(usize, &str) -> RawReply,
 ) {
-    while read_request(&mut stream) {
-        let RawReply { bytes, after: then } = answer(count.fetch_add(1, Ordering::SeqCst));
+    while let Some(request) = read_request(&mut stream) {
+        let place = count.fetch_add(1, Ordering::SeqCst);
+        let RawReply { bytes, after: then } = answer(place, &request);
         let sent = stream.write_all(&bytes).is_ok();
         match then {
             AfterReply::KeepAlive if sent => {}
@@ -72,6 +84,19 @@ fn serve_connection(
             AfterReply::Drip => {
                 while stream.write_all(b"1\r\n \r\n").is_ok() {
                     thread::sleep(Duration::from_millis(50));
+                }
+                return;
+            }
+            AfterReply::Again => {
+                thread::sleep(Duration::from_micros(500));
+                if stream.write_all(&bytes).is_err() {
+                    return;
+                }
+                continue;
+            }
+            AfterReply::FloodOfThese => {
+                while stream.write_all(&bytes).is_ok() {
+                    thread::sleep(Duration::from_millis(5));
                 }
                 return;
             }
@@ -88,18 +113,20 @@ fn serve_connection(
 }
 
 /// Reads one request: its headers, and the body that its length announces.
-fn read_request(stream: &mut TcpStream) -> bool {
+fn read_request(stream: &mut TcpStream) -> Option<String> {
     let (mut text, mut byte) = (Vec::new(), [0]);
     while !text.ends_with(b"\r\n\r\n") {
         if !matches!(stream.read(&mut byte), Ok(1)) {
-            return false;
+            return None;
         }
         text.push(byte[0]);
     }
     let text = String::from_utf8_lossy(&text).to_lowercase();
     let length = text.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
     let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-    stream.read_exact(&mut vec![0; length]).is_ok()
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some(text + &String::from_utf8_lossy(&body))
 }
 
 /// Ends a connection by a reset: what was not read makes one of the end.

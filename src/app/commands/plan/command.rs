@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use jiff::Zoned;
 use tr::tr;
 use unicode_width::UnicodeWidthStr;
 
@@ -21,6 +20,7 @@ use crate::app::format::{format_since, format_timestamp, group_thousands};
 use crate::app::progress::terminal::Terminal;
 use crate::app::report::text;
 use crate::app::stdout::with_stdout;
+use crate::clock;
 use crate::domain::redact;
 use crate::domain::redact::sanitize;
 use crate::store::disk::sessions::EarlierRun;
@@ -38,7 +38,8 @@ pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure
     )
     .map_err(|error| open_input::unreadable_input(&args.input, error))?;
     let known = find_known(args, &source, is_regular, &counts, terminal)?;
-    let estimate = Estimate::from_counts(&counts, &known, args.rate_limit.rate, &Zoned::now());
+    let estimate =
+        Estimate::from_counts(&counts, &known, args.rate_limit.rate, &clock::now_local());
     let text = if args.json {
         let name = sanitize(&args.input.display().to_string());
         let outline = PlanJson::new(args, name, &source, &counts, &known, &estimate);

@@ -10,6 +10,7 @@ use tr::tr;
 use crate::api::limiter::Limiter;
 use crate::api::rate_limiter::LocalLimiter;
 use crate::app::cli::args::ResolveArgs;
+use crate::app::cli::descriptors;
 use crate::app::cli::network;
 use crate::app::cli::options::{self, ApiConfig};
 use crate::app::cli::paths::{self, OutputTargets};
@@ -30,6 +31,7 @@ use crate::app::report::run_summary::RunSummary;
 use crate::app::report::text;
 use crate::app::report::timeline::TimelineRecorder;
 use crate::app::signals::{CLEANUP_TIMEOUT, SignalHandlers, Signals};
+use crate::clock;
 use crate::engine::io::reader::{self, ReaderHandle};
 use crate::engine::io::row_format::{RowFormat, RowOptions};
 use crate::engine::io::writer::{self, Outputs, WriterHandle};
@@ -46,9 +48,13 @@ use crate::table::source::Source;
 /// # Errors
 /// A [`Failure`] with the exit status and the message of everything else.
 pub(crate) fn resolve(args: &ResolveArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let mut args = args.clone();
+    let warning = descriptors::limit_workers(&mut args);
+    let args = &args;
     let options = RunOptions {
+        warning,
         limits: options::run_limits(args, fastrand::u64(..))?,
-        start_at: start_at::parse_start_at(args.start_at.as_deref(), &Zoned::now())?,
+        start_at: start_at::parse_start_at(args.start_at.as_deref(), &clock::now_local())?,
         row_options: options::output_columns(args)?,
         targets: paths::output_targets(args),
     };
@@ -69,6 +75,7 @@ pub(crate) fn resolve(args: &ResolveArgs, terminal: &Terminal) -> Result<Exit, F
 
 /// The flags, checked before anything is opened.
 struct RunOptions {
+    warning: Option<String>,
     limits: RunLimits,
     start_at: Option<Zoned>,
     row_options: RowOptions,
@@ -131,7 +138,7 @@ async fn run_stages(
     }
     let uncompared = retry_failed::uncompared_warning(&options.row_options, &input.source);
     let rounded = input.resolved_scan.as_ref().and_then(retry_failed::rounded_ids_warning);
-    for warning in uncompared.into_iter().chain(rounded) {
+    for warning in options.warning.clone().into_iter().chain(uncompared).chain(rounded) {
         warn(terminal, warning, summary);
     }
     let outputs = open_outputs(args, &options, &input, signals).await?;
@@ -311,7 +318,8 @@ fn warn_of_peak_hour(
     summary: &mut RunSummary,
 ) {
     let (rate, columns) = (args.rate_limit.rate, input.source.columns().len());
-    let warning = start_at::peak_hour_warning(&Zoned::now(), rate, input.open_rows(), columns);
+    let warning =
+        start_at::peak_hour_warning(&clock::now_local(), rate, input.open_rows(), columns);
     if let Some(warning) = warning {
         warn(terminal, warning, summary);
     }

@@ -103,6 +103,10 @@ impl LookupApi for DingTalk {
         self.token_client.can_renew()
     }
 
+    fn reset_connections(&self) {
+        self.client.reset_connections();
+    }
+
     fn redact(&self, text: String) -> String {
         self.token_client.redact(text)
     }

@@ -13,6 +13,7 @@ use crate::app::exit::{Exit, Failure, format_whole_seconds};
 use crate::app::format::format_timestamp;
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals::SignalHandlers;
+use crate::clock;
 
 /// The platform is busy for this many minutes before and after the full hour.
 const PEAK_MARGIN_MINUTES: i64 = 5;
@@ -101,14 +102,15 @@ pub(crate) fn peak_hour_warning(
     let calls = rows.filter(|_| columns == 1);
     let rate = rate.per_second().unwrap_or(Rate::MAX);
     let hour = now.timestamp().round(Unit::Hour).ok()?;
-    let (busy_from, busy_until) =
-        (hour - PEAK_MARGIN_MINUTES.minutes(), hour + PEAK_MARGIN_MINUTES.minutes());
+    let margin = PEAK_MARGIN_MINUTES.minutes();
+    let (busy_from, busy_until) = (hour.checked_sub(margin).ok()?, hour.checked_add(margin).ok()?);
     if rate <= PEAK_WARNING_RATE || now.timestamp() < busy_from || now.timestamp() >= busy_until {
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
     let reaches_hour = calls.is_none_or(|calls| {
-        now.timestamp() + SignedDuration::from_secs_f64((calls as f64 / rate).min(3600.0)) >= hour
+        let time = SignedDuration::from_secs_f64((calls as f64 / rate).min(3600.0));
+        now.timestamp().checked_add(time).is_ok_and(|end| end >= hour)
     });
     let later = busy_until.to_zoned(now.time_zone().clone());
     reaches_hour.then(|| {
@@ -130,7 +132,7 @@ pub(crate) async fn wait_until(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let remaining =
-        || time.timestamp().duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO);
+        || time.timestamp().duration_since(clock::now()).try_into().unwrap_or(Duration::ZERO);
     let message = || {
         tr!(
             "starting at {moment} (in {left})",

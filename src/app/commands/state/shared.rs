@@ -3,7 +3,6 @@
 
 use std::io::Write as _;
 
-use jiff::Zoned;
 use tr::tr;
 
 use crate::api::rate::Rate;
@@ -14,6 +13,7 @@ use crate::app::format::{format_timestamp, group_thousands};
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals::Signals;
 use crate::app::stdout::with_stdout;
+use crate::clock;
 use crate::domain::redact::sanitize;
 use crate::quota::connection::{Connection, Unavailable};
 use crate::quota::inventory::{AppInventory, Inventory, forget, inspect};
@@ -136,7 +136,7 @@ fn format_details(app: &AppInventory) -> Vec<String> {
         lines.push(tr!("rate lowered to {percent}% after throttling", percent));
     }
     if let Some((remaining, cause)) = app.pause {
-        let time = format_timestamp(&Zoned::now().saturating_add(remaining));
+        let time = format_timestamp(&clock::now_local().saturating_add(remaining));
         lines.push(tr!("paused until {time} ({cause})", time, cause));
     }
     let answers = group_thousands(app.answers);
