@@ -1,10 +1,14 @@
 //! Whole runs on a paused clock: rows, faults, throttling, tokens and stops drawn from a seed, and
-//! the promises checked after each. A seed that fails is printed and can be run alone,
-//! `DINGMAP_SEED=17 cargo test simulated`; more of them run with `DINGMAP_SEEDS=5000 cargo test
-//! --release simulated`.
+//! the promises checked after each. The seeds that fail are printed, and one can be run alone:
+//! `DINGMAP_SEED=17 cargo test simulated`. More of them run with
+//! `DINGMAP_SEEDS=5000..10000 cargo test --release simulated`; `DINGMAP_SEED_TIME=90s` ends that
+//! after this time and prints how far it came.
 
 use std::collections::{HashMap, HashSet};
+use std::env;
 use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +16,7 @@ use dingmap::testing::api::CallError;
 use dingmap::testing::api::LocalLimiter;
 use dingmap::testing::api::LookupApi;
 use dingmap::testing::api::Reply;
+use dingmap::testing::api::Shortage;
 use dingmap::testing::api::{AccessToken, TokenEndpoint, TokenError};
 use dingmap::testing::domain::Invalid;
 use dingmap::testing::domain::Status;
@@ -52,6 +57,31 @@ struct SimulatedState {
     token: u64,
     token_uses: u64,
     violations: Vec<String>,
+    /// Set where this machine fails now and then, and replies come twice.
+    oddities: Option<Oddities>,
+}
+
+/// Drawn by dice of their own, so that the seeds of the other runs keep their meaning.
+struct Oddities {
+    rng: fastrand::Rng,
+    replies: u64,
+    /// The last answer that reached the run.
+    last_body: Option<String>,
+    /// Numbers whose call met the reply to another one: on its new connection it does not again.
+    repeated: HashSet<Mobile>,
+}
+
+impl Oddities {
+    /// A failure of this machine, the reply to another call, or this body with an id of its own.
+    fn reply(&mut self, mobile: Mobile, body: &str) -> Result<Reply, CallError> {
+        self.replies += 1;
+        let id = format!(r#"{{"request_id":"r{}","#, self.replies);
+        match (self.rng.u8(..100), &self.last_body) {
+            (0..2, _) => Err(CallError::Machine(Shortage::Descriptors, "none left".into())),
+            (2..5, Some(last)) if self.repeated.insert(mobile) => json_reply(last.clone()),
+            _ => json_reply(body.replacen('{', &id, 1)),
+        }
+    }
 }
 
 impl SimulatedState {
@@ -86,6 +116,7 @@ impl SimulatedApi {
             token: 0,
             token_uses: 0,
             violations: Vec::new(),
+            oddities: None,
         };
         Self {
             state: Mutex::new(state),
@@ -93,6 +124,14 @@ impl SimulatedApi {
             calls_per_token: token_life,
             injects_faults: faulty,
         }
+    }
+
+    fn with_oddities(self, seed: u64) -> Self {
+        let rng = fastrand::Rng::with_seed(seed ^ 2);
+        let (last_body, repeated) = (None, HashSet::new());
+        self.state.lock().unwrap().oddities =
+            Some(Oddities { rng, replies: 0, last_body, repeated });
+        self
     }
 
     /// What the directory holds for a number: by its last digit.
@@ -168,7 +207,10 @@ impl LookupApi for SimulatedApi {
                     drop(state);
                     std::panic::resume_unwind(Box::new("a bug in a call, as the test wants it"));
                 }
-                _ => json_reply(Self::reply_body(mobile)),
+                _ => match &mut state.oddities {
+                    Some(oddities) => oddities.reply(mobile, &Self::reply_body(mobile)),
+                    None => json_reply(Self::reply_body(mobile)),
+                },
             };
             let latency = match &result {
                 Err(CallError::TimedOut(timeout)) => *timeout,
@@ -180,7 +222,13 @@ impl LookupApi for SimulatedApi {
             (latency, result)
         };
         tokio::time::sleep(latency).await;
-        self.state.lock().unwrap().in_flight.remove(&mobile);
+        let mut state = self.state.lock().unwrap();
+        state.in_flight.remove(&mobile);
+        if let (Some(oddities), Ok(reply)) = (&mut state.oddities, &result)
+            && reply.body.starts_with(br#"{"request_id""#)
+        {
+            oddities.last_body = Some(String::from_utf8(reply.body.to_vec()).unwrap());
+        }
         result
     }
 
@@ -370,56 +418,99 @@ fn check_invariants(seed: u64, rows: &[RowNumbers], played: &SimResult) {
     assert!(played.max_rows_inside <= 1024, "seed {seed}: {}", played.max_rows_inside);
 }
 
-/// The usual seeds, or as many as `DINGMAP_SEEDS` says, or the one of `DINGMAP_SEED`.
-fn selected_seeds(usual: u64) -> std::ops::Range<u64> {
-    let set = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    match (set("DINGMAP_SEED"), set("DINGMAP_SEEDS")) {
-        (Some(alone), _) => alone..alone + 1,
-        (None, many) => 0..many.unwrap_or(usual),
+/// The usual seeds, or those that `DINGMAP_SEEDS` names, or the one of `DINGMAP_SEED`.
+fn selected_seeds() -> Range<u64> {
+    const USUAL: u64 = 150;
+    let number = |text: &str| text.parse::<u64>().unwrap();
+    match (env::var("DINGMAP_SEED"), env::var("DINGMAP_SEEDS")) {
+        (Ok(alone), _) => number(&alone)..number(&alone) + 1,
+        (_, Ok(many)) => match many.split_once("..") {
+            Some((from, to)) => number(from)..if to.is_empty() { u64::MAX } else { number(to) },
+            None => 0..number(&many),
+        },
+        _ => 0..USUAL,
     }
+}
+
+/// Checks a kind of run with every seed, also after one that fails, so that one pass over many
+/// seeds finds all that fail.
+fn for_each_seed(kind: &str, check: fn(u64)) {
+    const MOST_FAILURES: usize = 50;
+    let started = std::time::Instant::now();
+    let time = env::var("DINGMAP_SEED_TIME").map(|text| humantime::parse_duration(&text).unwrap());
+    let time = time.unwrap_or(Duration::MAX);
+    let (seeds, mut failed) = (selected_seeds(), Vec::new());
+    let mut next = seeds.start;
+    while next < seeds.end && started.elapsed() < time && failed.len() < MOST_FAILURES {
+        if catch_unwind(|| check(next)).is_err() {
+            failed.push(next);
+        }
+        next += 1;
+    }
+    println!("{kind}: seeds {} to {}", seeds.start, next - 1);
+    assert!(failed.is_empty(), "{kind}: these seeds fail, see DINGMAP_SEED: {failed:?}");
 }
 
 #[test]
 fn simulated_runs_lose_no_row_and_keep_the_rate() {
-    for seed in selected_seeds(150) {
-        let mut dice = fastrand::Rng::with_seed(seed);
-        let count = dice.usize(1..600);
-        let rows = random_rows(&mut dice, count);
-        let rate = [20, 40, 60][dice.usize(..3)];
-        let world = SimulatedApi::new(seed, rate, true);
-        let played = simulate(world, limits_for_seed(seed), &rate.to_string(), rows.clone(), None);
-        assert!(matches!(played.end, RunEnd::Finished), "seed {seed}: {:?}", played.end);
-        assert_eq!(played.answers.len(), rows.len(), "seed {seed}");
-        played.totals.check().unwrap();
-        check_invariants(seed, &rows, &played);
-        let needed = rows
-            .iter()
-            .zip(&played.answers)
-            .flat_map(|(row, (nth, ..))| row[..=*nth].iter().flatten());
-        let distinct: HashSet<_> = needed.collect();
-        assert_eq!(played.totals.numbers_asked, distinct.len() as u64, "seed {seed}");
-    }
+    for_each_seed("runs", check_run);
+}
+
+#[test]
+fn simulated_failures_of_this_machine_and_repeated_replies_cost_no_row() {
+    for_each_seed("oddities", |seed| check_run_with(seed, |api| api.with_oddities(seed)));
+}
+
+fn check_run(seed: u64) {
+    check_run_with(seed, |api| api);
+}
+
+fn check_run_with(seed: u64, change: impl FnOnce(SimulatedApi) -> SimulatedApi) {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let count = dice.usize(1..600);
+    let rows = random_rows(&mut dice, count);
+    let rate = [20, 40, 60][dice.usize(..3)];
+    let world = change(SimulatedApi::new(seed, rate, true));
+    let played = simulate(world, limits_for_seed(seed), &rate.to_string(), rows.clone(), None);
+    assert!(matches!(played.end, RunEnd::Finished), "seed {seed}: {:?}", played.end);
+    assert_eq!(played.answers.len(), rows.len(), "seed {seed}");
+    played.totals.check().unwrap();
+    check_invariants(seed, &rows, &played);
+    let needed =
+        rows.iter().zip(&played.answers).flat_map(|(row, (nth, ..))| row[..=*nth].iter().flatten());
+    let distinct: HashSet<_> = needed.collect();
+    assert_eq!(played.totals.numbers_asked, distinct.len() as u64, "seed {seed}");
 }
 
 #[test]
 fn simulated_stops_leave_a_correct_prefix_or_a_complete_table() {
-    for seed in selected_seeds(150) {
-        let mut dice = fastrand::Rng::with_seed(seed);
-        let count = dice.usize(200..600);
-        let rows = random_rows(&mut dice, count);
-        let partial = dice.bool();
-        let most_calls = dice.bool().then(|| dice.u64(..200));
-        let bounds = RunLimits { partial, max_calls: most_calls, ..limits_for_seed(seed) };
-        let stop = Duration::from_millis(dice.u64(..20_000));
-        let played =
-            simulate(SimulatedApi::new(seed, 20, true), bounds, "20", rows.clone(), Some(stop));
-        check_invariants(seed, &rows, &played);
-        if matches!(played.end, RunEnd::Finished | RunEnd::CallLimitReached) || partial {
-            assert_eq!(played.answers.len(), rows.len(), "seed {seed}: every row is handed on");
-            played.totals.check().unwrap();
-        }
-        let most = most_calls.unwrap_or(u64::MAX);
-        assert!(played.totals.calls <= most, "seed {seed}: {} calls", played.totals.calls);
+    for_each_seed("stops", check_stopped_run);
+}
+
+fn check_stopped_run(seed: u64) {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let count = dice.usize(200..600);
+    let rows = random_rows(&mut dice, count);
+    let partial = dice.bool();
+    let most_calls = dice.bool().then(|| dice.u64(..200));
+    let bounds = RunLimits { partial, max_calls: most_calls, ..limits_for_seed(seed) };
+    let stop = Duration::from_millis(dice.u64(..20_000));
+    let played =
+        simulate(SimulatedApi::new(seed, 20, true), bounds, "20", rows.clone(), Some(stop));
+    check_invariants(seed, &rows, &played);
+    if matches!(played.end, RunEnd::Finished | RunEnd::CallLimitReached) || partial {
+        assert_eq!(played.answers.len(), rows.len(), "seed {seed}: every row is handed on");
+        played.totals.check().unwrap();
+    }
+    let most = most_calls.unwrap_or(u64::MAX);
+    assert!(played.totals.calls <= most, "seed {seed}: {} calls", played.totals.calls);
+}
+
+#[test]
+fn a_number_that_meets_the_end_of_two_tokens_does_not_end_the_run() {
+    // Seeds with which a number did, when that counted as a rejected new token.
+    for seed in [991, 1061] {
+        check_run(seed);
     }
 }
 
