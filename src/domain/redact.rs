@@ -7,9 +7,12 @@
 
 mod numbers;
 mod secrets;
+mod spelling;
+mod urls;
 
-pub(crate) use numbers::mask_numbers;
+pub(crate) use numbers::{mask_known_number, mask_numbers};
 pub(crate) use secrets::Redactor;
+pub(crate) use urls::mask_url;
 
 /// The maximum length of sanitized text, in characters.
 const MAX_CHARS: usize = 600;
@@ -18,11 +21,23 @@ const MAX_CELL_CHARS: usize = 40;
 /// A column name with this many digits may be a number.
 const MIN_NUMBER_DIGITS: usize = 7;
 
+/// Whether a character changes how the text around it is shown: a control character, the end of a
+/// line or a paragraph, or a change of the writing direction, with which a name ends
+/// in `.csv` only on the screen.
+#[must_use]
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
 /// Text from outside on one line of at most 600 characters, without control characters, and with
 /// everything masked that could be a mobile number.
 #[must_use]
 pub(crate) fn sanitize(text: &str) -> String {
-    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let one_line: String = text.chars().map(|c| if is_control(c) { ' ' } else { c }).collect();
     // Mask before the cut: the start of a number that was cut off would not be masked.
     mask_numbers(&one_line).chars().take(MAX_CHARS).collect()
 }
@@ -42,7 +57,7 @@ pub(crate) fn message(text: &str) -> String {
 /// Replaces control characters, which would control the terminal. Line ends are kept.
 #[must_use]
 pub(crate) fn strip_control(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_control(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// The name of a column; `None` if it is empty or may be a number.
@@ -51,7 +66,7 @@ pub(crate) fn column_name(name: &str) -> Option<String> {
     let name = name.trim();
     let digits = name.chars().filter(|c| c.is_numeric()).count();
     (!name.is_empty() && digits < MIN_NUMBER_DIGITS)
-        .then(|| name.chars().filter(|c| !c.is_control()).take(MAX_CELL_CHARS).collect())
+        .then(|| name.chars().filter(|c| !is_control(*c)).take(MAX_CELL_CHARS).collect())
 }
 
 /// A sample cell that shows its kind but not its content: of 11 or more letters and digits, the
@@ -68,7 +83,7 @@ pub(crate) fn mask_cell(cell: &str) -> String {
         index += 1;
         if masked.contains(&(index - 1)) { '*' } else { c }
     };
-    cell.trim().chars().filter(|c| !c.is_control()).map(mask).take(MAX_CELL_CHARS).collect()
+    cell.trim().chars().filter(|c| !is_control(*c)).map(mask).take(MAX_CELL_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -95,6 +110,21 @@ mod tests {
         assert!(long.ends_with("x 138****00") && !long.contains("1380"), "{long}");
         assert_eq!(sanitize_lines("a\u{7}b\n138\n00138000"), "a b\n138****00");
         assert_eq!(message("a\u{1b}b\n13800138000"), "a\u{fffd}b\n138****00");
+    }
+
+    #[test]
+    fn characters_that_change_the_direction_or_the_line_are_removed() {
+        let signs =
+            "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}\u{2028}\u{2029}\u{85}\r\u{b}";
+        for sign in signs.chars() {
+            let text = format!("a{sign}138{sign}0013{sign}8777");
+            assert_eq!(sanitize(&text), "a 138****77", "{sign:?}");
+            assert_eq!(message(&text), "a\u{fffd}138****77", "{sign:?}");
+            assert_eq!(column_name(&format!("a{sign}b")).unwrap(), "ab");
+            assert_eq!(mask_cell(&format!("x{sign}y")), "**");
+        }
+        // Joiners are part of words and of emoji.
+        assert_eq!(message("می\u{200c}خواهم 👨\u{200d}👩"), "می\u{200c}خواهم 👨\u{200d}👩");
     }
 
     #[test]

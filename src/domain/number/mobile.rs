@@ -11,6 +11,7 @@ use tr::tr;
 
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::normalize::NormalizedNumber;
+use crate::domain::redact;
 
 pub(crate) const MAINLAND_COUNTRY_CODE: u16 = 86;
 /// The maximum of E.164, including the country code.
@@ -175,26 +176,7 @@ impl Mobile {
     /// Masks this number in a text of the API, in any format. Such texts reach terminals and logs.
     #[must_use]
     pub fn mask_in(self, text: &str) -> String {
-        let national = self.national_number();
-        let mut masked = String::new();
-        let mut remaining = text;
-        let to_digit = |c: char| match c {
-            '\u{ff10}'..='\u{ff19}' => char::from_u32(u32::from(c) - 0xfee0),
-            c => Some(c).filter(char::is_ascii_digit),
-        };
-        while let Some(start) = remaining.find(|c| to_digit(c).is_some()) {
-            // Terminals show a control character as a space.
-            let joins =
-                |c: char| to_digit(c).is_some() || matches!(c, '-' | ' ' | '+') || c.is_control();
-            let (before, from_digit) = remaining.split_at(start);
-            let end = from_digit.find(|c| !joins(c)).unwrap_or(from_digit.len());
-            let (run, after) = from_digit.split_at(end);
-            let digits: String = run.chars().filter_map(to_digit).collect();
-            masked.push_str(before);
-            masked.push_str(if digits.contains(&national) { "****" } else { run });
-            remaining = after;
-        }
-        masked + remaining
+        redact::mask_known_number(text, &self.national_number())
     }
 }
 
