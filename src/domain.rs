@@ -1,6 +1,7 @@
 //! The rules of numbers, replies and statuses. Pure: no clock, no randomness, no I/O, no async.
 
 pub(crate) mod diff;
+pub(crate) mod excel;
 pub(crate) mod expected;
 pub(crate) mod float;
 pub(crate) mod latency;

@@ -1,5 +1,6 @@
 //! Compares an answer with the user id on file, for the `expected` column.
 
+use crate::domain::excel;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::rounded_id::may_be_rounded;
 
@@ -40,7 +41,7 @@ impl Expected {
     /// no id on file or no definitive answer.
     #[must_use]
     pub(crate) fn compare(on_file: &str, outcome: &Outcome) -> Option<Self> {
-        let on_file = on_file.trim();
+        let on_file = excel::unprotect(on_file.trim());
         if on_file.is_empty() || outcome.status.is_retryable() {
             return None;
         }
@@ -70,6 +71,7 @@ mod tests {
             ("\u{3000}u1 ", Status::Found, "u1", "x;y", "match"),
             ("y", Status::Found, "u1", "x;y", "match"),
             ("y", Status::Found, "", "x;y", "match"),
+            ("'007", Status::Found, "007", "", "match"),
             ("U1", Status::Found, "u1", "", "mismatch"),
             ("x;y", Status::Found, "u1", "x;y", "mismatch"),
             ("u2", Status::Found, "", "", "mismatch"),

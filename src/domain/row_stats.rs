@@ -18,6 +18,8 @@ pub(crate) struct RowStats {
     /// have the same country as the row before, so this saves a lookup per row.
     last_country: (u16, [u64; 2]),
     by_expected: [u64; Expected::ALL.len()],
+    /// Rows with a user id that a spreadsheet changes when it opens the output.
+    pub ids_changed_by_excel: u64,
 }
 
 impl RowStats {

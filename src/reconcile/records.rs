@@ -8,6 +8,7 @@ use std::path::Path;
 use tr::tr;
 
 use crate::domain::diff::ResolvedRow;
+use crate::domain::excel;
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{RowStatusError, Status};
@@ -141,6 +142,7 @@ pub(crate) fn read_table(
             let number = first_number(cells.by_ref().take(number_columns), rules);
             let mut next_cell = || cells.next().unwrap_or("").trim();
             let [userid, exclusive_ids, status] = [(); COMPARED_COLUMNS].map(|()| next_cell());
+            let [userid, exclusive_ids] = [userid, exclusive_ids].map(excel::unprotect);
             let status = Status::parse(status, status_column)
                 .map_err(|cause| RowStatusError { line, cause })?;
             let key = if has_key_column { next_cell() } else { number.as_deref().unwrap_or("") };

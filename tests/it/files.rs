@@ -5,6 +5,7 @@ pub(crate) mod columns;
 pub(crate) mod dialects;
 pub(crate) mod diff;
 pub(crate) mod encodings;
+pub(crate) mod excel_safe;
 pub(crate) mod expect;
 pub(crate) mod failed;
 pub(crate) mod fuzz_corpus;

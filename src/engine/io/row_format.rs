@@ -1,6 +1,7 @@
 //! Which cells of a row are read besides its numbers, and which columns its answer is written to:
 //! appended ones, or those of an earlier answer.
 
+use crate::domain::excel;
 use crate::domain::expected::Expected;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{InvalidStatus, Status};
@@ -153,7 +154,7 @@ impl RowFormat {
         batch: &'a Batch,
         row: usize,
     ) -> [&'a str; 2] {
-        [CODE, MESSAGE].map(|index| self.extra_cell(batch, row, index))
+        [CODE, MESSAGE].map(|index| excel::unprotect(self.extra_cell(batch, row, index)))
     }
 
     /// The expected user id of a row, if `--expect` is given.

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
+use crate::domain::excel;
 use crate::domain::expected::Expected;
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
@@ -86,6 +87,9 @@ impl Outputs {
         }
         let (number, status) = (parsed.number_cell(row, *nth), outcome.status);
         self.row_stats.count_row(status, number.map(|number| number.mobile));
+        if excel::is_changed(&outcome.userid) || excel::is_changed(&outcome.exclusive_ids) {
+            self.row_stats.ids_changed_by_excel += 1;
+        }
         let number = number.ok();
         // Rows with the same number share the outcome; a remark on the cell of this row is added
         // here.

@@ -6,6 +6,7 @@ use std::iter;
 
 use tr::tr;
 
+use crate::domain::excel;
 use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::encoding::Encoding;
@@ -120,8 +121,8 @@ pub struct SinkOptions {
     pub encoding: Option<Encoding>,
     /// Whether to write a byte order mark.
     pub write_bom: Option<bool>,
-    /// Whether an appended cell that a spreadsheet would take for a formula gets an apostrophe in
-    /// front.
+    /// Whether a new cell that a spreadsheet would change (a formula, a long number) gets an
+    /// apostrophe in front.
     pub excel_safe: bool,
     /// The minimum size of the output in bytes, if known. Creating it fails without that much disk
     /// space.
@@ -364,10 +365,9 @@ impl Sink {
 }
 
 /// Adds a cell to `to`, in quotes if it would be read differently without them. With `excel_safe`,
-/// a cell that a spreadsheet would take for a formula gets an apostrophe in front.
+/// a cell that a spreadsheet would change gets an apostrophe in front.
 fn push_cell(to: &mut String, cell: &str, delimiter: char, excel_safe: bool) {
-    let is_formula = excel_safe && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let prefix = if is_formula { "'" } else { "" };
+    let prefix = if excel_safe && excel::needs_protection(cell) { "'" } else { "" };
     let special = |letter| letter == delimiter || matches!(letter, '"' | '\r' | '\n');
     if !cell.starts_with(' ') && !cell.ends_with(' ') && !cell.contains(special) {
         to.push_str(prefix);
