@@ -52,7 +52,15 @@ impl FromStr for Rate {
             Some(_) => return Err(invalid()),
         };
         let rate = count.parse::<f64>().map_err(|_| invalid())? / seconds;
-        if (Self::MIN..=Self::MAX).contains(&rate) { Ok(Self(Some(rate))) } else { Err(invalid()) }
+        if (Self::MIN..=Self::MAX).contains(&rate) {
+            return Ok(Self(Some(rate)));
+        }
+        Err(tr!(
+            "invalid rate '{text}'; write at least one call a day and at most {max} calls per \
+             second, or unlimited",
+            text,
+            max = Self::MAX
+        ))
     }
 }
 

@@ -50,21 +50,22 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let configured = line.language();
     let configured = |name: &str| configured.clone().filter(|_| name == "DINGMAP_LANG");
     Language::detect(&args, |name| variable(name).or_else(|| configured(name))).set_current();
-    let default_messages = MessageArgs::default();
-    let (cli, warning) = match line.parse() {
-        Ok(Parsed::Run { cli, warning }) => (cli, warning),
+    let default_messages = line.early_messages();
+    let early_terminal = Terminal::new(&default_messages, false);
+    early_terminal.report_panics();
+    let (cli, warnings) = match line.parse() {
+        Ok(Parsed::Run { cli, warnings }) => (cli, warnings),
         Ok(Parsed::PrintConfig(text)) => {
-            return report_exit(
-                stdout::write_stdout(text.as_bytes()),
-                &Terminal::new(&default_messages, false),
-            );
+            return report_exit(stdout::write_stdout(text.as_bytes()), &early_terminal);
         }
-        Err(ParseError::ConfigFile(failure)) => {
-            return report_exit(Err(failure), &Terminal::new(&default_messages, false));
-        }
+        Err(ParseError::ConfigFile(failure)) => return report_exit(Err(failure), &early_terminal),
         Err(ParseError::Arguments(error)) => {
             let is_help =
                 matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if !is_help && early_terminal.is_json() {
+                early_terminal.print_error(&clap_errors::to_plain_text(&error));
+                return Exit::Usage.into();
+            }
             let Err(cause) = clap_errors::print(&error) else {
                 return if is_help { Exit::Success.into() } else { Exit::Usage.into() };
             };
@@ -74,17 +75,15 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let text = tr!("cannot write to standard output: {cause}", cause);
             // An error goes to standard error, so its exit status stays that of the error.
             let exit = if is_help { Exit::Output } else { Exit::Usage };
-            return report_exit(
-                Err(Failure::with_message(exit, text)),
-                &Terminal::new(&default_messages, false),
-            );
+            return report_exit(Err(Failure::with_message(exit, text)), &early_terminal);
         }
     };
     let messages = message_args(&cli.command).unwrap_or(&default_messages);
     let terminal = Terminal::new(messages, has_rows_on_stdout(&cli.command));
-    let warnings =
+    terminal.report_panics();
+    let unknown =
         env::unknown_variables(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
-    for text in warnings.into_iter().chain(warning) {
+    for text in unknown.into_iter().chain(warnings) {
         terminal.print(&text);
     }
     let files = paths::command_files(&cli, variable);
@@ -102,11 +101,7 @@ fn report_exit(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
         Ok(exit) => (exit, None),
         Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
     };
-    info!(
-        status = exit.status(),
-        failure = failure.as_deref().map(redact::mask_numbers),
-        "finished"
-    );
+    info!(status = exit.status(), failure = failure.as_deref().map(redact::message), "finished");
     if let Some(text) = failure {
         terminal.print_error(&text);
     }

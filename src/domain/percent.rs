@@ -44,7 +44,8 @@ impl FromStr for Percentage {
                 places
             ));
         }
-        let value = format!("{units}{decimals:0<places$}").parse().map_err(|_| invalid())?;
+        // Only digits are left: what does not parse is too large.
+        let value = format!("{units}{decimals:0<places$}").parse().unwrap_or(u64::MAX);
         if value > SCALE {
             Err(tr!("invalid percentage '{text}': at most 100%", text))
         } else {

@@ -5,6 +5,8 @@
 //! [`sanitize`] leaks nothing. JSON, metrics and log lines contain plain numbers that look like
 //! mobile numbers; there, the writer sanitizes each text field.
 
+use std::borrow::Cow;
+
 mod numbers;
 mod secrets;
 mod spelling;
@@ -58,6 +60,20 @@ pub(crate) fn message(text: &str) -> String {
 #[must_use]
 pub(crate) fn strip_control(text: &str) -> String {
     text.chars().map(|c| if is_control(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Escapes control characters above ASCII in JSON or in a log line, whose formats escape only those
+/// of ASCII.
+#[must_use]
+pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
+    let must_escape = |c: char| !c.is_ascii() && is_control(c);
+    if !text.contains(must_escape) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| {
+        if must_escape(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }
+    };
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// The name of a column; `None` if it is empty or may be a number.
@@ -122,6 +138,11 @@ mod tests {
             assert_eq!(message(&text), "a\u{fffd}138****77", "{sign:?}");
             assert_eq!(column_name(&format!("a{sign}b")).unwrap(), "ab");
             assert_eq!(mask_cell(&format!("x{sign}y")), "**");
+            let escaped = escape_control(&format!("x{sign}y")).into_owned();
+            assert_eq!(escaped.contains(sign), sign.is_ascii(), "{sign:?}");
+            let json = format!("\"{escaped}\"");
+            let read = serde_json::from_str::<String>(&json).ok();
+            assert!(sign.is_ascii() || read == Some(format!("x{sign}y")), "{json}");
         }
         // Joiners are part of words and of emoji.
         assert_eq!(message("می\u{200c}خواهم 👨\u{200d}👩"), "می\u{200c}خواهم 👨\u{200d}👩");

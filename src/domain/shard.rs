@@ -42,7 +42,14 @@ impl Shard {
             Some((index, count)) => (Some(index), count),
             None => (index, text),
         };
-        let count = count.parse().map_err(|_| invalid())?;
+        let count = count.parse().map_err(|_| {
+            let is_number = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
+            if is_number {
+                tr!("invalid shard '{text}': N must be from 1 to {max}", text, max = u32::MAX)
+            } else {
+                invalid()
+            }
+        })?;
         let index = index.ok_or_else(|| {
             tr!("no shard index: write K/{of}, or set JOB_COMPLETION_INDEX", of = count)
         })?;

@@ -4,6 +4,7 @@ mod completion;
 mod config;
 mod credentials;
 mod help;
+mod inert_flags;
 mod man;
 mod plan;
 mod sample_jobs;

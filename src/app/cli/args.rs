@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use humantime::DurationError;
 use tr::tr;
 
 use crate::app::cli::help;
@@ -14,6 +15,7 @@ use crate::app::cli::shared_args::{
     DiffArgs, MessageArgs, NetworkArgs, QuotaArgs, ReportArgs, StateArgs, StateCommand,
     describe_duration_error,
 };
+use crate::app::cli::whole_number::{self, MAX_COUNT};
 use crate::app::i18n::language::Language;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::raw::encoding::Encoding;
@@ -183,7 +185,10 @@ pub struct ResolveArgs {
         help_heading = "Input and output"
     )]
     pub show_sent: bool,
-    /// Put an apostrophe before new cells that a spreadsheet would take for formulas
+    /// Put an apostrophe before new cells that a spreadsheet would change: formulas, long ids
+    ///
+    /// Excel takes `-1` or `=1` for a formula, shows ids of 12 or more digits as 4.69E+15, and
+    /// removes leading zeros. Other commands read such cells without the apostrophe
     #[arg(
         long,
         env = "DINGMAP_EXCEL_SAFE",
@@ -232,7 +237,7 @@ pub struct ResolveArgs {
         value_name = "N",
         env = "DINGMAP_WORKERS",
         default_value_t = 16,
-        value_parser = clap::value_parser!(u16).range(1..=1024),
+        value_parser = |text: &str| whole_number::parse::<u16>(text, 1..=1024),
         help_heading = "Calls"
     )]
     pub workers: u16,
@@ -242,6 +247,7 @@ pub struct ResolveArgs {
         value_name = "N",
         env = "DINGMAP_MAX_RETRIES",
         default_value_t = 5,
+        value_parser = |text: &str| whole_number::parse::<u32>(text, 0..=u32::MAX.into()),
         help_heading = "Retries and timeouts"
     )]
     pub max_retries: u32,
@@ -300,7 +306,13 @@ pub struct ResolveArgs {
     #[arg(long, value_name = "TIME", env = "DINGMAP_START_AT", help_heading = "Calls")]
     pub start_at: Option<String>,
     /// Stop after N calls; remaining rows are pending
-    #[arg(long, value_name = "N", env = "DINGMAP_MAX_CALLS", help_heading = None::<&str>)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "DINGMAP_MAX_CALLS",
+        value_parser = |text: &str| whole_number::parse::<u64>(text, 0..=MAX_COUNT),
+        help_heading = None::<&str>
+    )]
     pub max_calls: Option<u64>,
     /// Count rows with this status as failed (exit status 4)
     #[arg(
@@ -401,10 +413,22 @@ pub struct MergeArgs {
 #[command(after_long_help = help::SANDBOX)]
 pub struct SandboxArgs {
     /// Port on 127.0.0.1; 0 is any free port
-    #[arg(long, value_name = "N", env = "DINGMAP_PORT", default_value_t = 8600)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "DINGMAP_PORT",
+        value_parser = |text: &str| whole_number::parse::<u16>(text, 0..=u16::MAX.into()),
+        default_value_t = 8600
+    )]
     pub port: u16,
     /// Calls in any second above which it replies 90018; 0 is no limit
-    #[arg(long, value_name = "N", env = "DINGMAP_LIMIT", default_value_t = 20)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "DINGMAP_LIMIT",
+        value_parser = |text: &str| whole_number::parse::<u32>(text, 0..=u32::MAX.into()),
+        default_value_t = 20
+    )]
     pub limit: u32,
     /// Delay of each reply
     #[arg(
@@ -440,13 +464,15 @@ pub enum FailOn {
 
 /// Parses a duration such as `500ms`, `30s` or `15m`, of at most 100 days.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| {
-        tr!(
+    let too_long = || tr!("at most 100 days");
+    let duration = humantime::parse_duration(text).map_err(|error| match error {
+        DurationError::NumberOverflow => too_long(),
+        error => tr!(
             "{cause}; write a number and a unit, such as 500ms, 30s or 15m",
             cause = describe_duration_error(&error)
-        )
+        ),
     })?;
-    if duration > Duration::from_hours(2400) { Err(tr!("at most 100 days")) } else { Ok(duration) }
+    if duration > Duration::from_hours(2400) { Err(too_long()) } else { Ok(duration) }
 }
 
 /// Parses a duration above zero.

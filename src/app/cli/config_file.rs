@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::de::{DeTable, DeValue};
 use tr::tr;
 
 use crate::app::cli::config_value;
+use crate::app::cli::whole_number;
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_errors::to_one_line;
 use crate::domain::redact::sanitize;
@@ -226,6 +227,12 @@ impl ConfigFile {
         }
     }
 
+    /// The value of a key, for whatever command it is.
+    #[must_use]
+    pub(crate) fn any_value(&self, long: &str) -> Option<OsString> {
+        self.0.iter().find(|entry| entry.long == long)?.values.first().cloned()
+    }
+
     /// The language that the file sets.
     #[must_use]
     pub(crate) fn language(&self) -> Option<OsString> {
@@ -405,16 +412,8 @@ impl ConfigParser<'_> {
         let values = config_value::from_toml(arg, value, self.base_dir).map_err(|expected| {
             self.error_at(at, &tr!("{name}: expected {expected}", name, expected))
         })?;
-        if config_value::is_secret(arg)
-            && values.iter().any(|value| value.to_string_lossy().contains('@'))
-        {
-            return Err(self.error_at(
-                at,
-                &tr!(
-                    "{name}: passwords are not allowed in this file; set this URL in DINGMAP_PROXY",
-                    name
-                ),
-            ));
+        if let Some(message) = config_value::password_error(arg, &values) {
+            return Err(self.error_at(at, &message));
         }
         match validate_values(holder, arg, &values) {
             Some(message) => Err(self.error_at(at, &message)),
@@ -480,10 +479,9 @@ impl ConfigParser<'_> {
 /// The error of clap for these values of a flag, if any.
 fn validate_values(holder: &Command, arg: &Arg, values: &[OsString]) -> Option<String> {
     if !arg.get_action().takes_values() {
-        let error = values.first().and_then(|value| value.to_str()?.parse::<u8>().err());
-        return error
-            .filter(|_| matches!(arg.get_action(), clap::ArgAction::Count))
-            .map(|error| error.to_string());
+        let count = values.first().filter(|_| matches!(arg.get_action(), ArgAction::Count))?;
+        let error = whole_number::parse::<u8>(count.to_str()?, 0..=u8::MAX.into()).err()?;
+        return Some(format!("{}: {error}", arg.get_long()?));
     }
     let command = holder.clone().mut_args(|arg| arg.env(None::<&str>));
     let long = arg.get_long()?;

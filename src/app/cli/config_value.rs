@@ -3,11 +3,16 @@
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Arg, ArgAction};
 use secrecy::SecretString;
 use toml::de::DeValue;
 use tr::tr;
+
+use crate::api::rate::Rate;
+use crate::domain::percent::Percentage;
+use crate::domain::shard::Shard;
 
 /// The type of value that a flag takes in the config file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +117,22 @@ pub(crate) fn to_toml(arg: &Arg, arguments: &[&OsStr]) -> String {
     if is_repeatable(arg) { format!("[{}]", all.join(", ")) } else { all.concat() }
 }
 
+/// Whether a flag takes a number, with or without a unit: no value begins with a hyphen.
+#[must_use]
+pub(crate) fn is_number(arg: &Arg) -> bool {
+    let numbers = [
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<Duration>(),
+        TypeId::of::<Rate>(),
+        TypeId::of::<Percentage>(),
+        TypeId::of::<Shard>(),
+    ];
+    let kind = arg.get_value_parser().type_id();
+    arg.get_action().takes_values() && numbers.iter().any(|one| kind == *one)
+}
+
 /// Whether a flag's value may contain a secret and must not be printed.
 #[must_use]
 pub(crate) fn is_secret(arg: &Arg) -> bool {
@@ -122,6 +143,34 @@ pub(crate) fn is_secret(arg: &Arg) -> bool {
 #[must_use]
 pub(crate) fn can_have_password(arg: &Arg) -> bool {
     is_secret(arg) || arg.get_id() == "endpoint"
+}
+
+/// The error if a value of the config file has a password. It does not show the value.
+#[must_use]
+pub(crate) fn password_error(arg: &Arg, values: &[OsString]) -> Option<String> {
+    let name = arg.get_long()?;
+    let any = |test: fn(&str) -> bool| values.iter().any(|value| test(&value.to_string_lossy()));
+    match name {
+        "proxy" if any(|url| url.contains('@')) => Some(tr!(
+            "{name}: passwords are not allowed in this file; set this URL in DINGMAP_PROXY",
+            name
+        )),
+        "shared" if any(has_password) => Some(tr!(
+            "{name}: passwords are not allowed in this file; remove it from the URL, and set \
+             DINGMAP_SHARED_PASSWORD, or name a file with shared-password-file",
+            name
+        )),
+        _ => None,
+    }
+}
+
+/// Whether the URL of the shared server contains a password: a colon before the last `@`, or a
+/// parameter `pass`.
+#[must_use]
+pub(crate) fn has_password(url: &str) -> bool {
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    let user = address.rsplit_once('@').map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':')) || address.contains("pass=")
 }
 
 #[cfg(test)]

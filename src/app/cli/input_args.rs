@@ -6,6 +6,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::api::rate::Rate;
+use crate::app::cli::whole_number::{self, MAX_COUNT};
 use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::shard::Shard;
 use crate::table::detect::columns::ColumnChoice;
@@ -59,7 +60,13 @@ pub struct ReaderArgs {
     )]
     pub lossy_cells: bool,
     /// Keep N lines above the header unchanged: titles, comments
-    #[arg(long, value_name = "N", env = "DINGMAP_SKIP_LINES", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "DINGMAP_SKIP_LINES",
+        value_parser = |text: &str| whole_number::parse::<u64>(text, 0..=MAX_COUNT),
+        default_value_t = 0
+    )]
     pub skip_lines: u64,
     /// Keep rows with more cells than the header; the new cells follow the extra ones
     #[arg(

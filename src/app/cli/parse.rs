@@ -14,10 +14,14 @@ use tr::tr;
 
 use crate::app::cli::args::{Cli, Command, ResolveArgs};
 use crate::app::cli::config_file::{ConfigFile, Origin, Precedence};
+use crate::app::cli::config_value;
 use crate::app::cli::help;
+use crate::app::cli::inert_flags;
 use crate::app::cli::input_args::ReaderArgs;
 use crate::app::cli::print_config::{describe_origin, render_config};
-use crate::app::cli::shared_args::{StateArgs, StateCommand, StateForgetArgs};
+use crate::app::cli::shared_args::{
+    MessageArgs, ProgressChoice, StateArgs, StateCommand, StateForgetArgs,
+};
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_errors::{add_tips, clap_error};
 use crate::app::i18n::clap_help;
@@ -29,7 +33,7 @@ pub(crate) enum Parsed {
     Run {
         cli: Cli,
         /// Shown before the command runs.
-        warning: Option<String>,
+        warnings: Vec<String>,
     },
     /// The output of `--print-config`.
     PrintConfig(String),
@@ -139,6 +143,17 @@ impl<'a> CommandLine<'a> {
         self.parse_config().ok()?.language()
     }
 
+    /// How to show messages before the arguments are parsed, and of commands without these flags.
+    #[must_use]
+    pub(crate) fn early_messages(&self) -> MessageArgs {
+        let from_file = || self.parse_config().ok()?.any_value("progress");
+        let progress = flag_or_env(self.args, "--progress", "DINGMAP_PROGRESS").or_else(from_file);
+        let is_json = progress.is_some_and(|progress| progress == "json");
+        let default = MessageArgs::default();
+        let progress = if is_json { ProgressChoice::Json } else { default.progress };
+        MessageArgs { progress, ..default }
+    }
+
     /// The name of the flag if it was given, else of its variable.
     fn source_name<'b>(&self, flag: &'b str, variable: &'b str) -> &'b str {
         let typed = self.args.iter().any(|arg| arg.to_string_lossy().starts_with(flag));
@@ -205,7 +220,7 @@ fn parse_args(
     if should_print {
         command = make_all_optional(command);
     }
-    let matches = clap_help::localize(command)
+    let matches = clap_help::localize(accept_negative_values(command))
         .try_get_matches_from(args)
         .map_err(|error| add_tips(error, &Cli::command(), args))?;
     if should_print {
@@ -213,7 +228,7 @@ fn parse_args(
     }
     let mut cli = Cli::from_arg_matches(&matches)?;
     let Some((name, matches)) = matches.subcommand() else {
-        return Ok(Parsed::Run { cli, warning: None });
+        return Ok(Parsed::Run { cli, warnings: Vec::new() });
     };
     let root = Cli::command();
     let command = root.find_subcommand(name).unwrap_or(&root);
@@ -224,7 +239,7 @@ fn parse_args(
         Some((origin, describe_origin(origin, location, arg)))
     };
     let origin = |id: &str| source(id).map_or(Origin::Default, |(origin, _)| origin);
-    let mut warning = None;
+    let mut warnings = Vec::new();
     match &mut cli.command {
         Command::Plan(plan) => {
             apply_state_precedence(&mut plan.reader, &mut plan.state, matches, origin, to_error)?;
@@ -240,18 +255,30 @@ fn parse_args(
             let sandbox_requested = resolve.sandbox;
             apply_endpoint_precedence(resolve, origin, to_error)?;
             let from = |id| source(id).map(|(_, description)| description).unwrap_or_default();
-            warning = (sandbox_requested && !resolve.sandbox).then(|| {
+            warnings.extend((sandbox_requested && !resolve.sandbox).then(|| {
                 tr!(
                     "sandbox ({sandbox}) is off because of endpoint ({endpoint}): this run makes \
                      real calls",
                     sandbox = from("sandbox"),
                     endpoint = from("endpoint")
                 )
-            });
+            }));
         }
         _ => {}
     }
-    Ok(Parsed::Run { cli, warning })
+    warnings.extend(inert_flags::warnings(&cli.command, command, matches));
+    Ok(Parsed::Run { cli, warnings })
+}
+
+/// Passes `-5` to the parser of the flag before it, whose error names the bounds. clap would report
+/// an unknown flag `-5`.
+fn accept_negative_values(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let is_number = config_value::is_number(&arg);
+            arg.allow_hyphen_values(is_number)
+        })
+        .mut_subcommands(accept_negative_values)
 }
 
 /// Makes all arguments optional: `--print-config` needs neither an input nor anything else.
@@ -321,7 +348,7 @@ fn reject_password_in_args(
     url: Option<&SecretString>,
     to_error: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
-    if url.is_some_and(|url| has_password(url.expose_secret())) {
+    if url.is_some_and(|url| config_value::has_password(url.expose_secret())) {
         let text = tr!(
             "--shared: every user of this machine can read a password on the command line; remove \
              it from the URL, and use DINGMAP_SHARED_PASSWORD or --shared-password-file instead"
@@ -359,13 +386,6 @@ fn check_shared_state_args(
         return Err(to_error(ErrorKind::ArgumentConflict, text));
     }
     Ok(())
-}
-
-/// Whether a URL contains a password: a colon before the last `@`, or a parameter `pass`.
-fn has_password(url: &str) -> bool {
-    let address = url.split_once("://").map_or(url, |(_, address)| address);
-    let user = address.rsplit_once('@').map(|(user, _)| user);
-    user.is_some_and(|user| user.contains(':')) || address.contains("pass=")
 }
 
 /// Resolves `--state` against `--no-state` by precedence, and reads the columns.

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::cli::config_file::{ConfigFile, Location, Origin, is_settable};
 use crate::app::cli::config_value;
 use crate::app::cli::env::credential_variables;
-use crate::domain::redact::strip_control;
+use crate::domain::redact;
 
 /// Renders the flags of the command in `matches`, which was parsed with `config` as defaults.
 #[must_use]
@@ -32,7 +32,12 @@ pub(crate) fn render_config(cli: &Command, matches: &ArgMatches, config: &Config
     let render = |settings: Vec<(String, String)>| -> String {
         let line = |(setting, origin): (String, String)| {
             let padding = width.saturating_sub(setting.width());
-            format!("{}{:padding$}  # {}\n", strip_control(&setting), "", strip_control(&origin))
+            format!(
+                "{}{:padding$}  # {}\n",
+                redact::strip_control(&setting),
+                "",
+                redact::strip_control(&origin)
+            )
         };
         settings.into_iter().map(line).collect()
     };
@@ -73,8 +78,8 @@ fn render_flag(
         (ArgAction::Count, Some(count)) => count.clone(),
         _ if values.is_empty() => return (format!("# {long} ="), tr!("not set")),
         // Commented out, so that the printed file cannot be read back with *** as the password.
-        _ if let Some(redacted) = redact_password(arg, &values) => {
-            return (format!("# {long} = {redacted}"), describe_origin(origin, location, arg));
+        _ if let Some(masked) = mask_value(arg, &values) => {
+            return (format!("# {long} = {masked}"), describe_origin(origin, location, arg));
         }
         (ArgAction::SetTrue, _) => matches.get_flag(arg.get_id().as_str()).to_string(),
         // A variable contains one value per line.
@@ -101,15 +106,14 @@ pub(crate) fn describe_origin(origin: Origin, location: Option<&Location>, arg: 
     }
 }
 
-/// A URL with a user or password, redacted and in quotes; `None` for other values.
-fn redact_password(arg: &Arg, values: &[&OsStr]) -> Option<String> {
-    if !config_value::can_have_password(arg) {
-        return None;
-    }
-    let url = values.join(OsStr::new("")).to_string_lossy().into_owned();
-    let (user, host) = url.rsplit_once('@')?;
-    let scheme = user.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
-    Some(serde_json::Value::from(format!("{scheme}***@{host}")).to_string())
+/// A value with something that must not be printed (a secret in a URL, a number in a file name),
+/// masked and in quotes; `None` for other values.
+fn mask_value(arg: &Arg, values: &[&OsStr]) -> Option<String> {
+    let value = values.join(OsStr::new("\n")).to_string_lossy().into_owned();
+    let url =
+        if config_value::can_have_password(arg) { redact::mask_url(&value) } else { value.clone() };
+    let masked = redact::mask_numbers(&url);
+    (masked != value).then(|| serde_json::Value::from(masked).to_string())
 }
 
 #[cfg(test)]
@@ -127,12 +131,17 @@ mod tests {
             ("http://u:geheim@h:1", Some(r#""http://***@h:1""#)),
             ("u:geheim@h", Some(r#""***@h""#)),
             ("http://u:ge@heim@h", Some(r#""http://***@h""#)),
+            ("https://h/?access_token=geheim", Some(r#""https://h/?access_token=***""#)),
+            ("unix:///s?db=1&pass=geheim", Some(r#""unix:///s?db=1&pass=***""#)),
             ("http://h:1", None),
         ] {
             for (flag, expected) in [("proxy", shown), ("endpoint", shown), ("output", None)] {
                 let arg = flags.get_arguments().find(|arg| arg.get_id() == flag).unwrap();
-                assert_eq!(redact_password(arg, &[OsStr::new(url)]).as_deref(), expected, "{flag}");
+                assert_eq!(mask_value(arg, &[OsStr::new(url)]).as_deref(), expected, "{flag}");
             }
         }
+        let output = flags.get_arguments().find(|arg| arg.get_id() == "output").unwrap();
+        let masked = mask_value(output, &[OsStr::new("/data/138-0013-8777.csv")]);
+        assert_eq!(masked.as_deref(), Some(r#""/data/138****77.csv""#));
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
+use humantime::DurationError;
 use secrecy::SecretString;
 use tr::tr;
 
 use crate::app::cli::help;
+use crate::app::cli::whole_number::{self, MAX_COUNT};
 use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::outcome::Status;
 use crate::domain::percent::Percentage;
@@ -394,6 +396,7 @@ pub struct DiffArgs {
         long,
         value_name = "N",
         env = "DINGMAP_SKIP_LINES",
+        value_parser = |text: &str| whole_number::parse::<u64>(text, 0..=MAX_COUNT),
         help_heading = "File format",
         default_value_t = 0
     )]
@@ -408,13 +411,15 @@ fn parse_age(text: &str) -> Result<Duration, String> {
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }
-    let age = humantime::parse_duration(text).map_err(|error| {
-        tr!(
+    let too_long = || tr!("at most ten years");
+    let age = humantime::parse_duration(text).map_err(|error| match error {
+        DurationError::NumberOverflow => too_long(),
+        error => tr!(
             "{cause}; write a number and a unit, such as 12h or 30d",
             cause = describe_duration_error(&error)
-        )
+        ),
     })?;
-    if age > max { Err(tr!("at most ten years")) } else { Ok(age) }
+    if age > max { Err(too_long()) } else { Ok(age) }
 }
 
 /// Translates an error of [`humantime`].

@@ -16,6 +16,7 @@ use crate::app::report::text;
 use crate::app::signals::Signals;
 use crate::domain::number::cell::looks_like_mobile;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
+use crate::domain::redact;
 use crate::engine::io::row_format::{RowFormat, RowOptions};
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::header_words::{HeaderMatch, match_header};
@@ -227,8 +228,26 @@ impl<'a> InputSpec<'a> {
             .map_err(|error| unreadable_input(self.path, error))
     }
 
+    /// # Errors
+    /// Unreadable (3) for a directory and for a URL.
+    fn check_is_file(&self) -> Result<(), Failure> {
+        let failure = |text| Err(Failure::with_message(Exit::Input, text));
+        if self.path.is_dir() {
+            let name = text::input_name(self.path);
+            return failure(tr!("{name} is a directory: name a file in it", name));
+        }
+        match self.path.to_str() {
+            Some(url) if url.contains("://") && !self.path.exists() => {
+                let url = redact::mask_url(url);
+                failure(tr!("{url} is a URL: download the file, and name the downloaded file", url))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Unpacks the input, and adapts the options to its content.
     fn unpack(&self) -> Result<(container::UnpackedInput, SourceOptions), Failure> {
+        self.check_is_file()?;
         let mut options = self.options.clone();
         let unpack_options = UnpackOptions {
             sheet: self.sheet,

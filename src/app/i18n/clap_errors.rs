@@ -13,13 +13,11 @@ use tr::tr;
 
 use crate::app::i18n::clap_help::space_after;
 use crate::app::i18n::language::Language;
+use crate::domain::redact;
 
 /// An error with our own message, in the layout of clap.
 #[must_use]
 pub(crate) fn clap_error(mut command: Command, kind: ErrorKind, text: String) -> Error {
-    if Language::current() == Language::English {
-        return command.error(kind, text);
-    }
     let usage = command.render_usage();
     let mut error = Error::new(kind).with_cmd(&command);
     error.insert(ContextKind::Custom, ContextValue::String(text));
@@ -99,11 +97,10 @@ fn commands_with_flag(command: &Command, long: &str) -> Vec<String> {
 
 /// Prints help to standard output, or an error to standard error.
 pub(crate) fn print(error: &Error) -> io::Result<()> {
-    let message =
-        if Language::current() == Language::English { None } else { translate_message(error) };
-    let text = match message {
-        Some(message) => render_error(error, &message),
-        None if Language::current() == Language::English => return error.print(),
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let text = match render(error) {
+        _ if is_help && Language::current() == Language::English => return error.print(),
+        Some(text) => text,
         // clap adds an ASCII colon to headings.
         None => error.render().ansi().to_string().replace(":\u{1b}[0m", "：\u{1b}[0m").into(),
     };
@@ -114,20 +111,28 @@ pub(crate) fn print(error: &Error) -> io::Result<()> {
     preformatted.print()
 }
 
+/// An error as it is printed, without colors.
+#[must_use]
+pub(crate) fn to_plain_text(error: &Error) -> String {
+    render(error).unwrap_or_else(|| error.render()).to_string().trim_end().to_owned()
+}
+
+/// Renders an error without what no message may show: arguments may be numbers. `None` if its kind
+/// is unknown.
+fn render(error: &Error) -> Option<StyledStr> {
+    translate_message(error).map(|message| render_error(error, &redact::message(&message)))
+}
+
 /// An error on one line, without usage.
 #[must_use]
 pub(crate) fn to_one_line(error: &Error) -> String {
-    let translated =
-        if Language::current() == Language::English { None } else { translate_message(error) };
+    let translated = translate_message(error).filter(|_| Language::current() != Language::English);
     let text = translated.map_or_else(
         || {
-            let text = error.to_string();
+            let text = to_plain_text(error);
             let text = text.split("\n\nUsage:").next().unwrap_or_default();
-            text.split("\n\nFor")
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned()
+            let text = text.split("\n\nFor").next().unwrap_or_default();
+            text.trim_start_matches("error: ").to_owned()
         },
         |message| std::iter::once(message).chain(tips(error)).collect::<Vec<_>>().join("; "),
     );
@@ -156,6 +161,7 @@ fn render_error(error: &Error, message: &str) -> StyledStr {
         text.push('\n');
     }
     for tip in tips {
+        let tip = redact::message(&tip);
         // Writing to a string cannot fail.
         let _ = write!(text, "\n  {good}{}{good:#}{}{tip}", tr!("tip:"), space_after(&tr!("tip:")));
     }

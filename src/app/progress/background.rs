@@ -71,7 +71,7 @@ impl<'a, C: TaskProgress> BackgroundTask<'a, C> {
                     self.terminal.show_task_progress(&text, fraction, || self.progress.to_json());
                 }
                 () = self.status_requests.recv() => {
-                    self.terminal.print_status(&self.progress.describe().0);
+                    self.terminal.print_task(&self.progress.describe().0, || self.progress.to_json());
                 }
             }
         }

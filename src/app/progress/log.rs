@@ -18,6 +18,7 @@ use crate::app::cli::paths::{CommandFile, check_unused, write_failure};
 use crate::app::cli::shared_args::{LogFormat, MessageArgs};
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::Terminal;
+use crate::domain::redact;
 
 const FLAG: &str = "--log-file";
 
@@ -36,20 +37,17 @@ pub(crate) fn init(
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
+    // On standard error, the log follows `--progress json`.
+    let format = if terminal.is_json() { LogFormat::Json } else { show.log_format };
     match &show.log_file {
         Some(path) => {
             let file = LogFile::open(path, taken, terminal)?;
             install_subscriber(level.max(LevelFilter::INFO), show.log_format, false, file);
         }
-        None if show.quiet => {
-            install_subscriber(
-                LevelFilter::ERROR,
-                show.log_format,
-                terminal.has_colors(),
-                terminal.clone(),
-            );
+        None => {
+            let level = if show.quiet { LevelFilter::ERROR } else { level };
+            install_subscriber(level, format, terminal.has_colors(), terminal.clone());
         }
-        None => install_subscriber(level, show.log_format, terminal.has_colors(), terminal.clone()),
     }
     Ok(())
 }
@@ -143,7 +141,8 @@ impl Write for &LogFile {
     /// Takes one whole line. Never fails: tracing would print the error around the terminal.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.write_state.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.append(line, &mut state.has_partial_line);
+        let text = redact::escape_control(&String::from_utf8_lossy(line)).into_owned();
+        let result = self.append(text.as_bytes(), &mut state.has_partial_line);
         let was_reported = std::mem::replace(&mut state.is_reported, result.is_err());
         if let Err(error) = result
             && !was_reported

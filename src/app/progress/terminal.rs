@@ -1,13 +1,17 @@
 //! Standard error: bar, progress lines, log and messages. Only this file writes there, so that none
-//! of them tears another.
+//! of them tears another, and so that each line of `--progress json` is a JSON object.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use serde_json::json;
+use tr::tr;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::app::cli::shared_args::{MessageArgs, ProgressChoice};
@@ -49,9 +53,10 @@ impl Terminal {
         let kind = std::env::var_os("TERM").unwrap_or_default();
         let can_redraw = stderr().is_terminal() && !kind.is_empty() && kind != "dumb";
         let mode = match show.progress {
+            // Whoever asks for JSON reads it with a program, also if the messages are unwanted.
+            ProgressChoice::Json => ProgressMode::Json,
             _ if show.quiet => ProgressMode::Silent,
             ProgressChoice::None => ProgressMode::Silent,
-            ProgressChoice::Json => ProgressMode::Json,
             ProgressChoice::Auto | ProgressChoice::Bar
                 if can_redraw && !(rows && console::user_attended()) =>
             {
@@ -72,10 +77,18 @@ impl Terminal {
         terminal
     }
 
+    /// Whether every line must be a JSON object.
+    #[must_use]
+    pub(crate) fn is_json(&self) -> bool {
+        self.mode == ProgressMode::Json
+    }
+
     /// On a terminal that supports colors, unless `NO_COLOR` is set (no-color.org).
     #[must_use]
     pub(crate) fn has_colors(&self) -> bool {
-        self.can_redraw && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+        self.can_redraw
+            && !self.is_json()
+            && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
     }
 
     /// Shows the bar. Clones of the terminal share it, so that messages are printed above it.
@@ -135,7 +148,7 @@ impl Terminal {
     }
 
     /// Prints a progress line with the time, whatever the progress mode is.
-    pub(crate) fn print_status(&self, text: &str) {
+    fn print_status(&self, text: &str) {
         self.print(&format!("{}  {text}", clock::now_local().strftime("%H:%M:%S")));
     }
 
@@ -152,8 +165,19 @@ impl Terminal {
         self.bar.finish_and_clear();
     }
 
+    /// Prints the state of a task other than a run, whatever the progress mode is.
+    pub(crate) fn print_task(&self, text: &str, object: impl FnOnce() -> String) {
+        match self.mode {
+            ProgressMode::Json => self.print_json(&object()),
+            _ => self.print_status(text),
+        }
+    }
+
     /// Prints the state of the run, whatever the progress mode is.
     pub(crate) fn print_snapshot(&self, snapshot: &Snapshot) {
+        if self.mode == ProgressMode::Json {
+            return self.print_json(&snapshot.to_json());
+        }
         let (progress, counts) =
             (snapshot.progress_line(usize::MAX), snapshot.counts_line(usize::MAX));
         self.print_status(&format!("{progress} · {counts}"));
@@ -170,23 +194,53 @@ impl Terminal {
     /// A message that `--quiet` suppresses.
     pub(crate) fn print(&self, text: &str) {
         if !self.is_quiet {
-            self.write(&format!("{}\n", redact::message(text)));
+            self.write_message("info", "", text);
         }
     }
 
     /// A message that `--quiet` does not suppress.
     pub(crate) fn print_error(&self, text: &str) {
-        self.write(&format!("dingmap: {}\n", redact::message(text)));
+        self.write_message("error", "dingmap: ", text);
     }
 
-    /// Prints JSON as it is: its numbers could look like mobile numbers. Its texts are sanitized.
+    /// A panic, which is a bug, is reported like an error. Its text may quote a cell.
+    pub(crate) fn report_panics(&self) {
+        let terminal = self.clone();
+        panic::set_hook(Box::new(move |info| terminal.print_error(&describe_panic(info))));
+    }
+
+    /// Writes a message: `prefix` and `text` for people, an object with `level` for programs.
+    fn write_message(&self, level: &str, prefix: &str, text: &str) {
+        let text = redact::message(text);
+        if self.is_json() {
+            let time = clock::now().to_string();
+            self.print_json(&json!({ "time": time, "level": level, "message": text }).to_string());
+        } else {
+            self.write(&format!("{prefix}{text}\n"));
+        }
+    }
+
+    /// Prints JSON. Numbers in it could look like mobile numbers; its texts are sanitized.
     fn print_json(&self, json: &str) {
-        self.write(&format!("{json}\n"));
+        self.write(&format!("{}\n", redact::escape_control(json)));
     }
 
     fn write(&self, text: &str) {
         // If standard error is closed, there is nowhere to report it.
         self.bar.suspend(|| drop(stderr().lock().write_all(text.as_bytes())));
+    }
+}
+
+fn describe_panic(info: &PanicHookInfo<'_>) -> String {
+    let cause = info.payload_as_str().unwrap_or_default();
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
+    let text =
+        tr!("panicked at {location}: {cause}; this is a bug, please report it", location, cause);
+    // Only if RUST_BACKTRACE asks for it.
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => format!("{text}\n{backtrace}"),
+        _ => text,
     }
 }
 
@@ -215,7 +269,8 @@ impl Write for LogLine {
 
 impl Drop for LogLine {
     fn drop(&mut self) {
-        self.terminal.write(&String::from_utf8_lossy(&self.text));
+        let text = String::from_utf8_lossy(&self.text);
+        self.terminal.write(&redact::escape_control(&text));
     }
 }
 

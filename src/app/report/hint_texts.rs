@@ -137,6 +137,13 @@ impl Hint {
                 rows,
                 of
             ),
+            Self::ExcelIds { rows } => tr!(
+                "Excel changes one user id when it opens the output (a leading zero, or 12 or more \
+                 digits): use --excel-safe, or import the column as text"
+                    | "Excel changes {n} user ids when it opens the output (leading zeros, or 12 \
+                       or more digits): use --excel-safe, or import the column as text"
+                        % rows
+            ),
             Self::Token => tr!(
                 "answers are kept for this token only: also set DINGTALK_APP_KEY, so that the next \
                  token can use them"

@@ -112,6 +112,8 @@ pub(crate) enum Hint {
         /// Rows that were read.
         of: u64,
     },
+    /// A spreadsheet would change user ids when it opens the output.
+    ExcelIds { rows: u64 },
     /// Answers are kept for the current access token only.
     Token,
 }
@@ -137,6 +139,8 @@ pub(crate) struct RunFacts<'a> {
     pub mainland_prefixed: bool,
     /// The file that has every row with its answer; `None` if the output went elsewhere.
     pub output_file: Option<&'a str>,
+    /// Whether a person may open the output in a spreadsheet, and its cells are not protected.
+    pub excel_may_change: bool,
     /// Whether the answers outlive the run.
     pub answers_kept: bool,
     /// Whether they are kept for the access token only.
@@ -156,9 +160,15 @@ pub(crate) fn collect_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
         retry_hints,
         worker_hints,
         duplicate_hints,
+        excel_hints,
         token_hints,
     ];
     rules.iter().flat_map(|rule| rule(facts)).take(MAX_HINTS).collect()
+}
+
+fn excel_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let rows = facts.row_stats.ids_changed_by_excel;
+    if facts.excel_may_change && rows > 0 { vec![Hint::ExcelIds { rows }] } else { Vec::new() }
 }
 
 /// Whether `part` is at least `percent` of `whole` and at least `few`: small numbers show patterns
@@ -365,6 +375,7 @@ mod tests {
                 endpoint: "https://oapi.dingtalk.io",
                 mainland_prefixed: false,
                 output_file: self.file.then_some("an $x.csv"),
+                excel_may_change: true,
                 answers_kept: true,
                 token_only: self.token_only,
             })
@@ -508,6 +519,15 @@ mod tests {
         assert!((20..=22).contains(&enough) && (1.9..2.1).contains(&speed), "{hints:?}");
         assert_eq!(slow(16, 10, 300), [], "something else was slow");
         assert_eq!(slow(16, 700, 31), [], "the rate was used");
+    }
+
+    #[test]
+    fn ids_that_excel_changes_produce_a_hint() {
+        let mut run = Run::new().rows(9, Status::Found, MAINLAND);
+        assert_eq!(run.kinds(), "");
+        run.row_stats.ids_changed_by_excel = 2;
+        assert_eq!(run.hints(), [Hint::ExcelIds { rows: 2 }]);
+        assert!(run.hints()[0].message().contains("--excel-safe"));
     }
 
     #[test]

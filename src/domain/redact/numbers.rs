@@ -1,6 +1,5 @@
 //! Masks everything that could be a mobile number in a text.
 
-use std::net::Ipv4Addr;
 use std::ops::{Range, RangeInclusive};
 
 use crate::domain::redact::spelling::{Unit, is_invisible, is_separator, read_units};
@@ -70,11 +69,12 @@ pub(crate) fn mask_known_number(text: &str, digits: &str) -> String {
     let joins = |unit: &Unit<'_>| unit.c.is_ascii_digit() || unit.c == '+' || is_separator(unit.c);
     let mut start = 0;
     for run in units.chunk_by(|one, other| joins(one) == joins(other)) {
-        let positions: Vec<_> =
-            (start..).zip(run).filter(|(_, unit)| unit.c.is_ascii_digit()).collect();
-        let run_digits: String = positions.iter().map(|(_, unit)| unit.c).collect();
-        if let ([(first, _), .., (last, _)], true) = (&*positions, run_digits.contains(digits)) {
-            actions[*first..=*last].fill(MaskAction::Mask);
+        let digits_in_run: String =
+            run.iter().map(|unit| unit.c).filter(char::is_ascii_digit).collect();
+        let first = run.iter().position(|unit| unit.c.is_ascii_digit());
+        let last = run.iter().rposition(|unit| unit.c.is_ascii_digit() || unit.c.is_whitespace());
+        if let (Some(first), Some(last), true) = (first, last, digits_in_run.contains(digits)) {
+            actions[start + first..=start + last].fill(MaskAction::Mask);
         }
         start += run.len();
     }
@@ -112,6 +112,8 @@ fn can_join(text: &[char], one: &Range<usize>, other: &Range<usize>) -> bool {
         [',' | ';' | '，' | '；' | '、'] => true,
         // Each part of a time has at most 2 digits.
         [':' | '：'] => one.len().max(other.len()) > 2,
+        // Between the digits that a mask leaves visible.
+        ['*', '*', '*', ..] => false,
         between => between.len() <= MAX_SEPARATORS && between.iter().all(|c| is_separator(*c)),
     }
 }
@@ -129,11 +131,16 @@ fn without_ip_addresses(
             .into_iter()
             .flatten()
             .any(|at| text.get(at) == Some(&'.') && is_beside_digit(text, at));
-        if !touches_dot && address.parse::<Ipv4Addr>().is_ok() {
+        if !touches_dot && is_ip_address(&address) {
             joined[first..first + 3].fill(false);
         }
     }
     joined
+}
+
+fn is_ip_address(text: &str) -> bool {
+    let is_octet = |octet: &str| octet.parse::<u8>().is_ok_and(|byte| byte.to_string() == octet);
+    text.split('.').count() == 4 && text.split('.').all(is_octet)
 }
 
 /// Whether there are digits on both sides of the character at `at`.
@@ -279,6 +286,13 @@ mod tests {
         ] {
             assert_eq!(mask_numbers(text), masked, "{text}");
         }
+    }
+
+    #[test]
+    fn the_digits_that_a_mask_leaves_are_not_joined_to_a_number() {
+        let masked = mask_numbers("139 1234 5678, 13712340103 2026-11-25 20:14, +852 51234567 1");
+        assert_eq!(masked, "139****78, 137****03 2026-11-25 20:14, +852****67 1");
+        assert_eq!(mask_numbers(&masked), masked);
     }
 
     #[test]

@@ -323,6 +323,20 @@ fn secrets_in_the_config_file_are_rejected_and_not_echoed() {
         error.contains("set this URL in DINGMAP_PROXY") && !error.contains("geheim"),
         "{error}"
     );
+    for url in ["redis://u:geheim@h", "unix:///s?pass=geheim"] {
+        let error = config_error(&workdir, &format!("[resolve]\nshared = \"{url}\"\n"));
+        assert!(error.contains("DINGMAP_SHARED_PASSWORD") && !error.contains("geheim"), "{error}");
+        assert!(!error.contains("DINGMAP_PROXY"), "{error}");
+    }
+    let endpoint = "https://host/?access_token=geheim";
+    let actual = printed_settings(
+        dingmap()
+            .args(["resolve", "--endpoint", endpoint, "-o", "/x/138-0013-8777.csv"])
+            .env("DINGMAP_SHARED", "unix:///s?db=1&pass=geheim"),
+    );
+    assert_has_line(&actual, r#"# endpoint = "https://host/?access_token=***" # command line"#);
+    assert_has_line(&actual, r#"# shared = "unix:///s?db=1&pass=***" # variable DINGMAP_SHARED"#);
+    assert_has_line(&actual, r#"# output = "/x/138****77.csv" # command line"#);
     let actual = printed_settings(
         dingmap()
             .arg("resolve")

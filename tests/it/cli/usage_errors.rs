@@ -32,12 +32,88 @@ fn an_invalid_flag_is_rejected() {
         (&["--progress", "loud"], "--progress"),
         (&["--no-such-flag"], "--no-such-flag"),
         (&["another.csv"], "another.csv"),
+        // Errors name the bounds, also those of negative and of very large values.
+        (&["--rate", "-5"], "invalid rate '-5'"),
+        (&["--rate", "2000000"], "at most 1000000 calls per second"),
+        (&["--rate", "0"], "at least one call a day"),
+        (&["--workers", "-1"], "-1 is not in 1..=1024"),
+        (&["-j", "99999999999999999999"], "is not in 1..=1024"),
+        (&["--max-retries", "x"], "from 0 to 4294967295"),
+        (&["--max-calls", "-1"], "is not in 0..=1000000000000000"),
+        (&["--skip-lines", "99999999999999999999"], "is not in 0..=1000000000000000"),
+        (&["--timeout", "-5s"], "-5s"),
+        (&["--timeout", "99999999999999999999d"], "at most 100 days"),
+        (&["--max-age", "99999999999999999999d"], "at most ten years"),
+        (&["--shard", "0/0"], "from 1 to 4294967295"),
     ] {
         let seen = observe_run(unlimited_script(), people_csv(3), |command| {
             command.args(flags);
         });
         seen.assert_refused(2, &[word]);
         seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn a_directory_or_a_url_as_input_is_named() {
+    let workdir = Workdir::new();
+    let directory = workdir.path("").display().to_string();
+    let csv = workdir.write_file("in.csv", people_csv(3)).display().to_string();
+    let url = "https://example.com/staff.csv?token=geheim";
+    for (input, text) in [(&*directory, "is a directory"), (url, "https://example.com/staff.csv")] {
+        for line in [
+            &["resolve", input, "--sandbox"][..],
+            &["resolve", input, "--sandbox", "-o", "-"],
+            &["plan", input],
+            &["diff", input, &csv],
+            &["merge", input, &csv, "-o", "-"],
+        ] {
+            let ended = run(dingmap().args(line));
+            assert_eq!(ended.status, Some(3), "{line:?}: {}", ended.stderr);
+            assert!(ended.stderr.contains(text), "{line:?}: {}", ended.stderr);
+            assert!(!ended.stderr.contains("geheim"), "{line:?}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn numbers_in_arguments_are_masked_in_errors() {
+    for line in [
+        &["resolve", "a", "138-0013-8777"][..],
+        &["resolve", "a", "--rate", "13800138777"],
+        &["resolve", "a", "--progress", "138/0013/8777"],
+        &["13800138777"],
+        &["help", "13800138777"],
+        &["resolve", "a", "--sandbox", "--sheet", "13800138777", "\u{202e}"],
+    ] {
+        for language in ["en", "zh"] {
+            let ended = run(dingmap().args(line).args(["--lang", language]));
+            assert_eq!(ended.status, Some(2), "{line:?}: {}", ended.stderr);
+            assert!(
+                !ended.stderr.contains("0013") && !ended.stderr.contains('\u{202e}'),
+                "{}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn a_closed_standard_error_changes_nothing() {
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", people_csv(3)).display().to_string();
+    for (line, status) in [
+        (&["resolve", &input, "--sandbox", "-vvv", "--progress", "line"][..], 0),
+        (&["resolve", &input, "--sandbox", "--progress", "json"], 0),
+        (&["plan", &input, "-v"], 0),
+        (&["resolve", "none.csv", "--sandbox"], 3),
+        (&["resolve", "--no-such-flag"], 2),
+        (&["resolve", "--rate", "x", "--progress", "json"], 2),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = dingmap().args(line).stderr(writer).stdout(Stdio::null()).status().unwrap();
+        assert_eq!(ended.code(), Some(status), "{line:?}");
     }
 }
 

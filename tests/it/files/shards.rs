@@ -360,13 +360,13 @@ fn a_merge_reports_progress_and_a_signal_ends_it_without_leftovers() {
     let input = workdir.write_file("staff.csv", shard_table());
     let shards = run_shards(&api, &input, 2, &[]);
     let ended = run_merge(&input, &shards, &["--progress", "json"]);
-    let actual = ended.stderr.lines().find(|line| line.starts_with('{')).unwrap();
-    let actual: serde_json::Value = serde_json::from_str(actual).unwrap();
-    assert_eq!((ended.status, &actual["rows"]), (Some(0), &401.into()), "{ended:?}");
-    assert!(ended.stderr.ends_with(&format!(
-        "401 rows of 2 files, written to {}\n",
-        workdir.path("staff.resolved.csv").display()
-    )));
+    let objects: Vec<serde_json::Value> =
+        ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows = objects.iter().find_map(|object| object["rows"].as_u64());
+    assert_eq!((ended.status, rows), (Some(0), Some(401)), "{ended:?}");
+    let message = objects[objects.len() - 1]["message"].as_str().unwrap();
+    let output = workdir.path("staff.resolved.csv");
+    assert_eq!(message, format!("401 rows of 2 files, written to {}", output.display()));
     let before = workdir.file_names();
     let mut command = dingmap();
     command

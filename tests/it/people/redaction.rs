@@ -1,6 +1,8 @@
 //! Whatever goes wrong, and however much is logged: no token, no secret and no full number in
 //! anything that people or machines read, save for the output's own numbers.
 
+mod spellings;
+
 use std::fs;
 use std::path::Path;
 

@@ -239,6 +239,9 @@ impl RunSetup<'_> {
             endpoint: &self.base_url,
             mainland_prefixed: self.args.api.mainland == MainlandChoice::Prefixed,
             output_file: output_file.as_deref(),
+            excel_may_change: is_written
+                && !self.args.excel_safe
+                && paths::persistent_path(&self.targets.output).is_some(),
             answers_kept: is_finished && self.state_kind != StateKind::None,
             token_only: self.state_kind == StateKind::TokenOnly,
         });
