@@ -63,6 +63,7 @@ pub mod testing {
     }
     pub mod table {
         pub use crate::table::detect::columns::ColumnChoice;
+        pub use crate::table::detect::country_column::CountryChoice;
         pub use crate::table::detect::file_type::FileType;
         pub use crate::table::detect::layout::SourceOptions;
         pub use crate::table::detect::preamble::Preamble;

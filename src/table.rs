@@ -1,5 +1,5 @@
 //! Reads and writes tables: CSV to the byte, compressed files and workbooks. Blocking; knows
-//! nothing of HTTP, statuses or numbers.
+//! nothing of HTTP or statuses, and of numbers only how they go with their countries.
 
 pub(crate) mod detect;
 pub(crate) mod digest;
@@ -7,6 +7,7 @@ pub(crate) mod digest;
 mod encoded_trip;
 pub(crate) mod error;
 pub(crate) mod header;
+pub(crate) mod number_cells;
 pub(crate) mod prescan;
 pub(crate) mod raw;
 #[cfg(test)]

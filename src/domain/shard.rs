@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use tr::tr;
 
 use crate::domain::number::cell::NumberCell;
-use crate::domain::number::mobile::NumberRules;
+use crate::domain::number::invalid::Invalid;
 
 /// Shard `index` of `count`, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,20 +97,18 @@ impl Shard {
 pub struct ShardKey(u64);
 
 impl ShardKey {
-    /// Hashes the first valid number of a row, or the text of the first cell if there is none.
-    /// Equal rows are in the same shard, so a merge does not have to distinguish them.
+    /// Hashes the first valid number of a row, or the text of its first number cell if there is
+    /// none. Equal rows are in the same shard, so a merge does not have to distinguish them.
     #[must_use]
-    pub fn from_cells<'a>(cells: impl IntoIterator<Item = &'a str>, rules: NumberRules) -> Self {
-        let mut first_cell = None;
-        for cell in cells {
-            if let Ok(parsed) = NumberCell::parse(cell, rules) {
-                return Self(mix_bits(parsed.mobile.to_bits()));
-            }
-            first_cell.get_or_insert(cell);
+    pub fn from_row(
+        numbers: impl IntoIterator<Item = Result<NumberCell, Invalid>>,
+        first_cell: &str,
+    ) -> Self {
+        if let Some(parsed) = numbers.into_iter().flatten().next() {
+            return Self(mix_bits(parsed.mobile.to_bits()));
         }
-        // FNV-1a with its constants for 64 bits. A row without cells hashes as an empty cell.
-        let text = first_cell.unwrap_or("");
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        // FNV-1a with its constants for 64 bits.
+        let hash = first_cell.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
         Self(mix_bits(hash))
@@ -136,13 +134,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::number::mobile::DefaultRegion;
+    use crate::domain::number::mobile::{DefaultRegion, NumberRules};
 
     fn key(cells: &[&str]) -> ShardKey {
-        ShardKey::from_cells(
-            cells.iter().copied(),
-            NumberRules { default_region: DefaultRegion::CHINA, strict: true },
-        )
+        let rules = NumberRules { default_region: DefaultRegion::CHINA, strict: true };
+        let numbers = cells.iter().map(|cell| NumberCell::parse(cell, rules));
+        ShardKey::from_row(numbers, cells.first().unwrap_or(&""))
     }
 
     fn number_key(n: u32) -> ShardKey {

@@ -76,14 +76,14 @@ pub(crate) fn choose_next(
                 }
                 is_blank = false;
             }
-            Err(reason) if is_blank && (candidate.is_none() || *reason != Invalid::Empty) => {
+            Err(reason) if is_blank && (candidate.is_none() || !reason.is_blank()) => {
                 let outcome =
                     Arc::new(Outcome::without_user(Status::Invalid, None, reason.to_string()));
                 candidate = Some(Candidate {
                     answer: Answer::new(nth, outcome),
                     source: AnswerSource::OwnRow,
                 });
-                is_blank = *reason == Invalid::Empty;
+                is_blank = reason.is_blank();
             }
             Err(_) => {}
         }
@@ -116,13 +116,14 @@ mod tests {
         })
     }
 
-    /// The next action of a row with these numbers; `_` is an empty cell, `x` no number, `f` a
-    /// fraction.
+    /// The next action of a row with these numbers; `_` is an empty cell, `-` a cell for none, `x`
+    /// no number, `f` a fraction.
     fn row(cells: &str) -> Option<Next> {
         let numbers: Vec<_> = cells
             .chars()
             .map(|cell| match cell {
                 '_' => Err(Invalid::Empty),
+                '-' => Err(Invalid::NoNumber),
                 'x' => Err(Invalid::NotANumber),
                 'f' => Err(Invalid::Fraction),
                 digit => Ok(number(digit.to_digit(10).unwrap() as usize)),
@@ -168,6 +169,8 @@ mod tests {
             ("_", 0, Invalid::Empty),
             ("__", 0, Invalid::Empty),
             ("_x", 1, Invalid::NotANumber),
+            ("-_", 0, Invalid::NoNumber),
+            ("-x", 1, Invalid::NotANumber),
             ("_xf_", 1, Invalid::NotANumber),
             ("f_x", 0, Invalid::Fraction),
         ] {

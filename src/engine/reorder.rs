@@ -304,7 +304,7 @@ mod tests {
             let (mut reorder, mut expected) = (ReorderBuffer::default(), Vec::new());
             for (batch, rows) in sizes.iter().enumerate() {
                 let mobiles = (0..rows * numbers_per_row.get())
-                    .map(|n| Err(Invalid::TooLong(batch * 100 + n)))
+                    .map(|n| Err(Invalid::Rounded((batch * 100 + n).to_string())))
                     .collect();
                 reorder.push(RowBatch {
                     source_bytes: 0,
@@ -321,7 +321,7 @@ mod tests {
             for (row, (batch, index)) in (0..).zip(&expected) {
                 let first = batch * 100 + index * numbers_per_row.get();
                 let numbers: Vec<_> = (first..first + numbers_per_row.get())
-                    .map(|n| Err(Invalid::TooLong(n)))
+                    .map(|n| Err(Invalid::Rounded(n.to_string())))
                     .collect();
                 prop_assert_eq!(reorder.mobiles(row), numbers);
             }

@@ -13,7 +13,7 @@ use tr::tr;
 
 use crate::domain::number::mobile::NumberRules;
 use crate::domain::outcome::Status;
-use crate::domain::shard::{Shard, ShardKey};
+use crate::domain::shard::Shard;
 use crate::reconcile::records::LineNumbers;
 use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
@@ -160,6 +160,7 @@ pub(crate) fn merge(
     progress: &MergeProgress,
 ) -> Result<Merged, MergeError> {
     let mut input = RowCursor::new(input);
+    let number_cells = input.source.number_cells();
     let mut files = ShardFiles {
         shards: shards.into_iter().map(RowCursor::new).collect(),
         splitter: Splitter::new(input.source.dialect().delimiter),
@@ -180,7 +181,7 @@ pub(crate) fn merge(
         };
         if state != RowState::Answered {
             let shard = any_shard.map(|shard| {
-                shard.shard_for(ShardKey::from_cells(input.batch.cells(input.position), rules))
+                shard.shard_for(number_cells.shard_key(&input.batch, input.position, rules))
             });
             let gap = merged.gaps.entry(shard).or_default();
             let lines =

@@ -9,7 +9,6 @@ use tr::tr;
 
 use crate::domain::diff::ResolvedRow;
 use crate::domain::excel;
-use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{RowStatusError, Status};
 use crate::domain::rounded_id::is_exponent_form;
@@ -122,7 +121,7 @@ pub(crate) fn read_table(
     progress: &DiffProgress,
 ) -> Result<ResolvedTable, ReconcileError> {
     let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(temp_dir));
-    let (number_columns, has_key_column) = (source.columns().len(), key_column(&source).is_some());
+    let (number_cells, has_key_column) = (source.number_cells(), key_column(&source).is_some());
     let status_column = source.extra_columns()[COMPARED_COLUMNS - 1];
     let (mut rows, mut without_key, mut value) = (0, LineNumbers::default(), Vec::new());
     while let Some(batch) = source.next_batch(usize::MAX)? {
@@ -134,12 +133,14 @@ pub(crate) fn read_table(
         for row in 0..batch.len() {
             let line = batch.line(row);
             // Spreadsheets append empty rows, which have no status.
-            if batch.cells(row).all(|cell| cell.trim().is_empty()) {
+            if number_cells.is_blank_row(&batch, row) {
                 without_key.add(line);
                 continue;
             }
-            let mut cells = batch.cells(row);
-            let number = first_number(cells.by_ref().take(number_columns), rules);
+            let mut cells = batch.cells(row).skip(number_cells.count());
+            let number = number_cells.parse(&batch, row, rules).flatten().next();
+            // In a canonical form.
+            let number = number.map(|number| number.mobile.to_api_string(MainlandFormat::Plain));
             let mut next_cell = || cells.next().unwrap_or("").trim();
             let [userid, exclusive_ids, status] = [(); COMPARED_COLUMNS].map(|()| next_cell());
             let [userid, exclusive_ids] = [userid, exclusive_ids].map(excel::unprotect);
@@ -174,12 +175,6 @@ pub(crate) fn read_table(
         by_userid: by_userid.map_err(ReconcileError::TempFile)?,
         by_number: by_number.map_err(ReconcileError::TempFile)?,
     })
-}
-
-/// The first number of a row in a canonical form.
-fn first_number<'a>(cells: impl Iterator<Item = &'a str>, rules: NumberRules) -> Option<String> {
-    let mut numbers = cells.filter_map(|cell| NumberCell::parse(cell, rules).ok());
-    numbers.next().map(|number| number.mobile.to_api_string(MainlandFormat::Plain))
 }
 
 /// Encodes the value of a record: status, line, length of the user id, user id, `last`.

@@ -3,6 +3,8 @@
 pub(crate) mod column;
 pub(crate) mod column_error;
 pub(crate) mod columns;
+pub(crate) mod country_column;
+pub(crate) mod country_words;
 pub(crate) mod dialect;
 pub(crate) mod encoding;
 pub(crate) mod extra_columns;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::number::cell::MISSING_VALUE;
 use crate::table::detect::columns::Column;
+use crate::table::detect::country_column::CountryColumn;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
 use crate::table::detect::encoding::detect_encoding;
 use crate::table::detect::extra_columns::find_appended_column;
@@ -13,6 +14,7 @@ use crate::table::detect::file_type::{self, Recognized};
 use crate::table::detect::layout::{Layout, SourceOptions};
 pub use crate::table::error::SourceError;
 use crate::table::header::Header;
+use crate::table::number_cells::NumberCells;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::decoder::TextDecoder;
 use crate::table::raw::framer::{FrameError, FrameResult, Framer, MAX_ROW_BYTES};
@@ -131,6 +133,20 @@ impl Source {
         &self.layout.columns
     }
 
+    /// The country column of each of [`Source::columns`].
+    #[must_use]
+    pub(crate) fn country_columns(&self) -> &[Option<CountryColumn>] {
+        &self.layout.country_columns
+    }
+
+    /// Where the cells of a batch hold numbers and their countries.
+    #[must_use]
+    pub(crate) fn number_cells(&self) -> NumberCells {
+        let Layout { columns, country_columns, extra_columns, .. } = &self.layout;
+        let readings = country_columns.iter().map(|column| Some(column.as_ref()?.reading));
+        NumberCells::new(readings, columns.len() + extra_columns.len())
+    }
+
     /// The positions, from 0, of the columns whose cells follow the numbers in a batch, in the
     /// order of [`SourceOptions::extra_columns`].
     #[must_use]
@@ -230,7 +246,10 @@ impl Source {
                         });
                     }
                     let numbers = self.layout.columns.iter().map(|column| column.index);
-                    let columns = numbers.chain(self.layout.extra_columns.iter().copied());
+                    let countries =
+                        self.layout.country_columns.iter().flatten().map(|column| column.index);
+                    let columns =
+                        numbers.chain(self.layout.extra_columns.iter().copied()).chain(countries);
                     // The cells that a short row lacks are empty.
                     let cells = columns.map(|index| match self.framer.cell(index) {
                         Some([]) | None if self.missing_values.contains(row.line, index) => {

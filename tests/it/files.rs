@@ -2,6 +2,7 @@
 
 pub(crate) mod bad_input;
 pub(crate) mod columns;
+pub(crate) mod country_column;
 pub(crate) mod dialects;
 pub(crate) mod diff;
 pub(crate) mod encodings;

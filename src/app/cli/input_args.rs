@@ -10,6 +10,7 @@ use crate::app::cli::whole_number::{self, MAX_COUNT};
 use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::shard::Shard;
 use crate::table::detect::columns::ColumnChoice;
+use crate::table::detect::country_column::CountryChoice;
 use crate::table::detect::dialect::parse_delimiter;
 use crate::table::raw::encoding::Encoding;
 
@@ -30,6 +31,13 @@ pub struct ReaderArgs {
         help_heading = None::<&str>
     )]
     pub column: Vec<ColumnChoice>,
+    /// Column with the country or calling code of the numbers, or none [default: detected]
+    ///
+    /// By header or by position from 1. A cell has a calling code (49, +49), a code of ISO 3166
+    /// (DE) or a name; the number is then a number of that country. If it is blank, --region
+    /// applies. With none, --region applies to all numbers without a country code
+    #[arg(long, value_name = "NAME|N|none", env = "DINGMAP_COUNTRY_COLUMN")]
+    pub country_column: Option<CountryChoice>,
     /// The first row is data, not a header [default: detected]
     #[arg(
         short,

@@ -185,6 +185,7 @@ pub(crate) fn reader_options(args: &ReaderArgs, rows: &RowOptions) -> SourceOpti
         delimiter: args.delimiter,
         has_headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
+        country_column: args.country_column.clone().unwrap_or_default(),
         extra_columns: rows.extra_columns(),
         optional_columns: rows.optional_columns(),
         missing_values: Arc::default(),

@@ -16,6 +16,7 @@ use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::outcome::Status;
 use crate::domain::percent::Percentage;
 use crate::table::detect::columns::ColumnChoice;
+use crate::table::detect::country_column::CountryChoice;
 use crate::table::detect::dialect::parse_delimiter;
 use crate::table::raw::encoding::Encoding;
 
@@ -360,6 +361,11 @@ pub struct DiffArgs {
     /// counts
     #[arg(short, long, value_name = "NAME|N|/RE/", env = "DINGMAP_COLUMN")]
     pub column: Vec<ColumnChoice>,
+    /// Column with the country or calling code of the numbers, or none [default: detected]
+    ///
+    /// Named as for resolve
+    #[arg(long, value_name = "NAME|N|none", env = "DINGMAP_COUNTRY_COLUMN")]
+    pub country_column: Option<CountryChoice>,
     /// Region of numbers without a country code
     #[arg(
         long,

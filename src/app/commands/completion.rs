@@ -71,7 +71,9 @@ pub(crate) fn registration_script(shell: Shell) -> Result<Vec<u8>, Failure> {
 /// Adds candidates for values that only this program knows.
 fn add_value_completers(command: Command) -> Command {
     let values = |arg: clap::Arg| match arg.get_id().as_str() {
-        "column" | "key" | "expect" => arg.add(ArgValueCandidates::new(complete_columns)),
+        "column" | "country_column" | "key" | "expect" => {
+            arg.add(ArgValueCandidates::new(complete_columns))
+        }
         "sheet" => arg.add(ArgValueCandidates::new(complete_sheets)),
         "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(complete_encodings)),
         "profile" => arg.add(ArgValueCandidates::new(complete_profiles)),

@@ -138,6 +138,7 @@ fn open(args: &DiffArgs, path: &Path) -> Result<Source, Failure> {
         skip_lines: args.skip_lines,
         has_answers: true,
         columns: args.column.clone(),
+        country_column: args.country_column.clone().unwrap_or_default(),
         extra_columns: extra_columns(args.key.as_ref()),
         ..SourceOptions::default()
     };

@@ -17,6 +17,7 @@ use crate::domain::shard::Shard;
 use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
 use crate::table::detect::columns::Column;
+use crate::table::detect::country_column::CountryColumn;
 use crate::table::detect::encoding::EncodingReason;
 use crate::table::detect::preamble;
 use crate::table::source::Source;
@@ -61,14 +62,23 @@ pub(crate) fn describe_input(
         Some(if dialect.has_headers { tr!("a header") } else { tr!("no header") }),
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
-    let column = |column: &Column| {
+    let column = |(column, country): (&Column, &Option<CountryColumn>)| {
         let (position, reason) = (column.index + 1, &column.reason);
-        match column.name.as_deref().map(sanitize) {
+        let text = match column.name.as_deref().map(sanitize) {
             Some(name) => tr!("column {position} ({name}): {reason}", position, name, reason),
             None => tr!("column {position}: {reason}", position, reason),
+        };
+        let Some(country) = country else { return text };
+        let position = country.index + 1;
+        match country.name.as_deref().map(sanitize) {
+            Some(name) => {
+                tr!("{text}; their countries in column {position} ({name})", text, position, name)
+            }
+            None => tr!("{text}; their countries in column {position}", text, position),
         }
     };
-    let columns: Vec<String> = source.columns().iter().map(column).collect();
+    let columns: Vec<String> =
+        source.columns().iter().zip(source.country_columns()).map(column).collect();
     tr!(
         "{title}: {read}; numbers in {columns}{hint}",
         title,

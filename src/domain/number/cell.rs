@@ -3,6 +3,7 @@
 use tr::tr;
 
 use crate::domain::number::invalid::{Invalid, ordinal};
+use crate::domain::number::labels::is_none;
 use crate::domain::number::mobile::{DefaultRegion, Mobile, NumberRules};
 use crate::domain::number::normalize::{self, normalize_chars, split_numbers};
 
@@ -37,7 +38,10 @@ impl NumberCell {
             return Err(Invalid::MissingValue);
         }
         let text = normalize_chars(cell);
-        let parts = split_numbers(&text);
+        if is_none(normalize::strip_wrapping(&text)) {
+            return Err(Invalid::NoNumber);
+        }
+        let parts = split_numbers(&text)?;
         let count = parts.len();
         let mut first_error = None;
         for (nth, part) in (1..).zip(parts) {
@@ -56,6 +60,25 @@ impl NumberCell {
         Err(first_error.map_or(Invalid::Empty, |reason| Invalid::Several { nth: 1, count, reason }))
     }
 
+    /// Parses a cell whose numbers are of `country`, the text of which is `column`. A number
+    /// without a country code is a national number of it.
+    ///
+    /// # Errors
+    /// As [`NumberCell::parse`], and for a number of another country.
+    pub(crate) fn parse_in_country(
+        cell: &str,
+        country: DefaultRegion,
+        column: &str,
+        rules: NumberRules,
+    ) -> Result<Self, Invalid> {
+        let parsed = Self::parse(cell, NumberRules { default_region: country, ..rules })?;
+        let (own, code) = (parsed.mobile.country_code(), country.calling_code());
+        if own == code {
+            return Ok(parsed);
+        }
+        Err(Invalid::CountryMismatch { own, column: quote(column), code })
+    }
+
     /// Appends which number of the cell was used to the API's message. `None` if the cell has only
     /// one number.
     #[must_use]
@@ -66,6 +89,17 @@ impl NumberCell {
         };
         (of > 1).then(|| annotated().trim_start().to_owned())
     }
+}
+
+/// The longest text of another cell that a reason quotes.
+const MAX_QUOTED_CHARS: usize = 40;
+
+/// A cell as a reason quotes it.
+#[must_use]
+pub(crate) fn quote(cell: &str) -> String {
+    let text = cell.trim();
+    let quoted: String = text.chars().take(MAX_QUOTED_CHARS).collect();
+    if quoted.len() < text.len() { quoted + "…" } else { quoted }
 }
 
 impl Mobile {
@@ -88,6 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::number::invalid::NumberLength;
     use crate::domain::number::mobile::MainlandFormat;
 
     fn to_plain(cell: &str) -> Result<String, Invalid> {
@@ -134,6 +169,8 @@ mod tests {
             "13800138000转8001",
             "+86 138 0013 8000;ext=12",
             "13800138000;",
+            "手机：13800138000",
+            "M: 13800138000",
         ] {
             assert_eq!(to_plain(cell).as_deref(), Ok("13800138000"), "{cell:?}");
         }
@@ -187,6 +224,8 @@ mod tests {
         for (cell, message) in [
             ("13800138000/13900139000", "ok (first of 2 numbers in the cell)"),
             ("13800138000 13900139000 13700137000", "ok (first of 3 numbers in the cell)"),
+            ("13800138000 ::: 13900139000", "ok (first of 2 numbers in the cell)"),
+            ("座机：010-62345678\n手机：13800138000", "ok (second of 2 numbers in the cell)"),
             ("010-62345678、13800138000", "ok (second of 2 numbers in the cell)"),
             (
                 "10-62345678, 21-62345678, 1380013800, 13800138000",
@@ -244,12 +283,19 @@ mod tests {
             ("1.38E+10", Invalid::Rounded("1.38E+10".into())),
             ("1.38001E+10", Invalid::Rounded("1.38001E+10".into())),
             ("1.38e99", Invalid::Rounded("1.38e99".into())),
-            ("n/a", Invalid::NotANumber),
             ("离职", Invalid::NotANumber),
-            ("---", Invalid::NotANumber),
+            ("0", Invalid::NoNumber),
+            ("0.0", Invalid::NoNumber),
+            ("--", Invalid::NoNumber),
+            ("/", Invalid::NoNumber),
+            ("'无", Invalid::NoNumber),
+            ("Ｎ／Ａ", Invalid::NoNumber),
+            ("00001,张三,13800138000", Invalid::MoreThanNumbers),
+            ("座机：13800138000", Invalid::Landline),
+            ("+52 1 55 1234 5678", Invalid::TooLong(NumberLength { country: 52, digits: 11 })),
             ("13800138000.5", Invalid::Fraction),
-            ("1380013800", Invalid::TooShort(10)),
-            ("138001380001234", Invalid::TooLong(15)),
+            ("1380013800", Invalid::TooShort(NumberLength { country: 86, digits: 10 })),
+            ("138001380001234", Invalid::TooLong(NumberLength { country: 86, digits: 15 })),
             ("010-62345678", Invalid::Landline),
             ("4008001234", Invalid::ServiceNumber),
             ("+999 123456", Invalid::UnknownCountryCode),

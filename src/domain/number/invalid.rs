@@ -2,6 +2,8 @@
 
 use tr::tr;
 
+use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
+
 /// Why a cell is not sent. The text becomes the row's `errmsg`. It may quote the cell, so it must
 /// not appear anywhere but in the output.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +16,9 @@ pub enum Invalid {
         "a formula without a stored value: open the workbook in Excel, save it, and run again"
     ))]
     MissingValue,
+    /// A word or sign for "none", such as `-`, `0` or `无`.
+    #[error("{}", tr!("no number: the cell says that there is none"))]
+    NoNumber,
     /// A spreadsheet rounded the number, and digits are lost.
     #[error("{}", tr!(
         "{cell}: Excel rounded this number; restore it from the source",
@@ -25,6 +30,9 @@ pub enum Invalid {
         "not a phone number: it has characters other than digits and + - ( ) . and spaces"
     ))]
     NotANumber,
+    /// Beside its numbers the cell has other text, such as a name.
+    #[error("{}", tr!("the cell holds more than numbers; keep only the numbers in it"))]
+    MoreThanNumbers,
     /// Decimals that are not zero.
     #[error("{}", tr!("not a phone number: it has a fraction"))]
     Fraction,
@@ -41,16 +49,18 @@ pub enum Invalid {
     },
     #[error("{}", tr!("no country has this calling code"))]
     UnknownCountryCode,
-    /// With the number of digits.
+    /// Fewer digits than a mobile number of the country has.
+    #[error("{}", too_short_message(.0))]
+    TooShort(NumberLength),
+    /// More digits than a mobile number of the country has.
+    #[error("{}", too_long_message(.0))]
+    TooLong(NumberLength),
+    /// A mainland number without its country code, where the region is another one. With the
+    /// calling code of the region.
     #[error("{}", tr!(
-        "too short: {digits} digits; a mainland mobile number has 11, others need their country \
-         code",
-        digits = .0
+        "not a mobile number of +{country}; a mainland mobile number needs +86", country = .0
     ))]
-    TooShort(usize),
-    /// With the number of digits.
-    #[error("{}", too_long_message(*.0))]
-    TooLong(usize),
+    MainlandWithoutCode(u16),
     /// The country's numbering plan assigns the range to fixed lines.
     #[error("{}", tr!("a landline number, not a mobile number"))]
     Landline,
@@ -63,6 +73,36 @@ pub enum Invalid {
         "not a mobile number of +{code}: no such range in its numbering plan", code = .0
     ))]
     UnknownRange(u16),
+    /// The number has another country code than the country column.
+    #[error("{}", tr!(
+        "the number is of +{own}, but the country column says {column} (+{code}): correct one of \
+         them",
+        own, column, code
+    ))]
+    CountryMismatch {
+        /// The calling code of the number.
+        own: u16,
+        /// The cell of the country column.
+        column: String,
+        /// The calling code that the cell names.
+        code: u16,
+    },
+    /// The cell of the country column, which names no country.
+    #[error("{}", tr!(
+        "the country column says \"{cell}\", which is no known country or calling code; correct \
+         it, or leave it blank for the country of --region",
+        cell = .0
+    ))]
+    UnknownCountry(String),
+}
+
+/// The length of a number that is too short or too long for its country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberLength {
+    /// The calling code of the country.
+    pub country: u16,
+    /// The number of digits: all for a mainland number, otherwise those after the country code.
+    pub digits: usize,
 }
 
 /// The kinds of [`Invalid`] for which a hint can name one remedy for many rows.
@@ -96,18 +136,24 @@ impl Invalid {
     #[must_use]
     pub fn kind(&self) -> InvalidKind {
         match self {
-            Self::Empty => InvalidKind::Empty,
+            Self::Empty | Self::NoNumber => InvalidKind::Empty,
             Self::MissingValue => InvalidKind::MissingValue,
             Self::Rounded(_) => InvalidKind::Rounded,
-            Self::TooShort(8) => InvalidKind::EightDigits,
+            Self::TooShort(NumberLength { country: MAINLAND_COUNTRY_CODE, digits: 8 }) => {
+                InvalidKind::EightDigits
+            }
             Self::TooShort(_) => InvalidKind::TooShort,
             Self::Landline | Self::ServiceNumber => InvalidKind::Landline,
             Self::Several { reason, .. } => reason.kind(),
             Self::NotANumber
+            | Self::MoreThanNumbers
             | Self::Fraction
             | Self::UnknownCountryCode
             | Self::TooLong(_)
-            | Self::UnknownRange(_) => InvalidKind::Other,
+            | Self::MainlandWithoutCode(_)
+            | Self::UnknownRange(_)
+            | Self::CountryMismatch { .. }
+            | Self::UnknownCountry(_) => InvalidKind::Other,
         }
     }
 
@@ -120,16 +166,27 @@ impl Invalid {
             Self::UnknownCountryCode
             | Self::TooShort(_)
             | Self::TooLong(_)
+            | Self::MainlandWithoutCode(_)
             | Self::Landline
             | Self::ServiceNumber
             | Self::UnknownRange(_) => true,
             Self::Empty
             | Self::MissingValue
+            | Self::NoNumber
             | Self::Rounded(_)
             | Self::NotANumber
+            | Self::MoreThanNumbers
             | Self::Fraction
-            | Self::Several { .. } => false,
+            | Self::Several { .. }
+            | Self::CountryMismatch { .. }
+            | Self::UnknownCountry(_) => false,
         }
+    }
+
+    /// Whether the cell has no number at all, so that the reason of another cell says more.
+    #[must_use]
+    pub const fn is_blank(&self) -> bool {
+        matches!(self, Self::Empty | Self::NoNumber)
     }
 }
 
@@ -144,14 +201,22 @@ pub(crate) fn ordinal(nth: usize) -> String {
     }
 }
 
-fn too_long_message(digits: usize) -> String {
-    // Eleven digits are too long only by the rules of another region.
-    if digits == 11 {
+fn too_short_message(&NumberLength { country, digits }: &NumberLength) -> String {
+    if country == MAINLAND_COUNTRY_CODE {
         tr!(
-            "too long: {digits} digits; with this --region, a mainland mobile number needs +86",
+            "too short: {digits} digits; a mainland mobile number has 11, others need their \
+             country code",
             digits
         )
     } else {
+        tr!("too short for +{country}: {digits} digits without the country code", country, digits)
+    }
+}
+
+fn too_long_message(&NumberLength { country, digits }: &NumberLength) -> String {
+    if country == MAINLAND_COUNTRY_CODE {
         tr!("too long: {digits} digits; a mainland mobile number has 11", digits)
+    } else {
+        tr!("too long for +{country}: {digits} digits without the country code", country, digits)
     }
 }

@@ -9,7 +9,7 @@ use rlibphonenumber::{
 
 use tr::tr;
 
-use crate::domain::number::invalid::Invalid;
+use crate::domain::number::invalid::{Invalid, NumberLength};
 use crate::domain::number::normalize::NormalizedNumber;
 use crate::domain::redact;
 
@@ -64,6 +64,24 @@ impl Mobile {
 
     /// Validates a number by the rules of its country.
     pub fn from_normalized(number: &NormalizedNumber, rules: NumberRules) -> Result<Self, Invalid> {
+        Self::parse_as_written(number, rules)
+            .or_else(|reason| Self::parse_with_plus(number, rules).ok_or(reason))
+    }
+
+    /// A number that is a mobile number only if its first digits are the country code of the region
+    /// (`49151…`).
+    fn parse_with_plus(number: &NormalizedNumber, rules: NumberRules) -> Option<Self> {
+        let NormalizedNumber { text, digits } = number;
+        let region = rules.default_region;
+        let is_missing = !region.is_mainland()
+            && !text.contains('+')
+            && digits.starts_with(&region.calling_code().to_string());
+        let with_plus = NormalizedNumber { text: format!("+{digits}"), digits: digits.clone() };
+        let rules = NumberRules { strict: true, ..rules };
+        is_missing.then(|| Self::parse_as_written(&with_plus, rules).ok()).flatten()
+    }
+
+    fn parse_as_written(number: &NormalizedNumber, rules: NumberRules) -> Result<Self, Invalid> {
         let (text, digits) = (&*number.text, &*number.digits);
         let international = text.contains('+') || digits.starts_with("00");
         if let Some(mobile) = parse_mainland(digits, international, rules.default_region) {
@@ -75,14 +93,33 @@ impl Mobile {
             None if international => PHONE_NUMBER_UTIL.parse(text, None),
             None => PHONE_NUMBER_UTIL.parse(text, Some(rules.default_region.0)),
         };
+        let length = || length_of(digits, international, rules.default_region);
         let number = number.map_err(|error| match error {
             ParseError::InvalidCountryCode => Invalid::UnknownCountryCode,
+            // The library reads no number of one digit.
+            ParseError::NotANumber(_) if digits.len() == 1 => Invalid::TooShort(length()),
             ParseError::NotANumber(_) => Invalid::NotANumber,
-            ParseError::TooShortAfterIdd | ParseError::TooShortNsn => {
-                Invalid::TooShort(digits.len())
-            }
-            ParseError::TooLongNsn => Invalid::TooLong(digits.len()),
+            ParseError::TooShortAfterIdd | ParseError::TooShortNsn => Invalid::TooShort(length()),
+            ParseError::TooLongNsn => Invalid::TooLong(length()),
         })?;
+        let is_mainland_shaped =
+            !international && Self::from_mainland_digits(digits.as_bytes()).is_some();
+        Self::from_phone_number(&number, digits, rules).map_err(|reason| match reason {
+            Invalid::UnknownRange(country) | Invalid::TooLong(NumberLength { country, .. })
+                if is_mainland_shaped =>
+            {
+                Invalid::MainlandWithoutCode(country)
+            }
+            reason => reason,
+        })
+    }
+
+    /// `digits` are those of the cell.
+    fn from_phone_number(
+        number: &PhoneNumber,
+        digits: &str,
+        rules: NumberRules,
+    ) -> Result<Self, Invalid> {
         let national = number.get_national_significant_number();
         let country =
             u16::try_from(number.country_code).map_err(|_| Invalid::UnknownCountryCode)?;
@@ -95,15 +132,16 @@ impl Mobile {
         match number.get_type() {
             PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile => {}
             PhoneNumberType::FixedLine => return Err(Invalid::Landline),
-            PhoneNumberType::Unknown if !rules.strict && is_possible_mobile(&number, &national) => {
-            }
+            PhoneNumberType::Unknown if !rules.strict && is_possible_mobile(number, &national) => {}
             PhoneNumberType::Unknown => {
-                return Err(diagnose_unknown_range(&number, country, &national, digits.len()));
+                let digits = if country == MAINLAND_COUNTRY_CODE { digits } else { &national };
+                let length = NumberLength { country, digits: digits.len() };
+                return Err(diagnose_unknown_range(number, &national, length));
             }
             _ => return Err(Invalid::ServiceNumber),
         }
         if country.to_string().len() + national.len() > MAX_DIGITS {
-            return Err(Invalid::TooLong(digits.len()));
+            return Err(Invalid::TooLong(NumberLength { country, digits: national.len() }));
         }
         let value = national.parse().map_err(|_| Invalid::NotANumber)?;
         let length = u8::try_from(national.len()).map_err(|_| Invalid::NotANumber)?;
@@ -206,6 +244,20 @@ impl DefaultRegion {
     pub fn is_mainland(self) -> bool {
         self.0 == Region::CN
     }
+
+    /// The main region of a calling code: the United States for 1.
+    #[must_use]
+    pub(crate) fn from_calling_code(code: u16) -> Option<Self> {
+        let region = PHONE_NUMBER_UTIL.get_region_for_country_code(code.into())?;
+        // Satellite and other networks without a region have calling codes, too.
+        PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Self(region))
+    }
+
+    #[must_use]
+    pub(crate) fn calling_code(self) -> u16 {
+        let code = PHONE_NUMBER_UTIL.get_country_code_for_region(self.0);
+        code.and_then(|code| u16::try_from(code).ok()).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for DefaultRegion {
@@ -265,23 +317,33 @@ fn is_possible_mobile(number: &PhoneNumber, national: &str) -> bool {
 }
 
 /// The reason why a number is in no range of its country's numbering plan.
-fn diagnose_unknown_range(
-    number: &PhoneNumber,
-    country: u16,
-    national: &str,
-    digits: usize,
-) -> Invalid {
+fn diagnose_unknown_range(number: &PhoneNumber, national: &str, length: NumberLength) -> Invalid {
+    let is_mainland = length.country == MAINLAND_COUNTRY_CODE;
     match check_mobile_length(number) {
         // The mainland's plan has other lengths for services. But ten digits that begin with 1 are
         // a mobile number with a digit missing.
-        _ if country == MAINLAND_COUNTRY_CODE && national.len() < 11 => Invalid::TooShort(digits),
-        _ if country == MAINLAND_COUNTRY_CODE && national.len() > 11 => Invalid::TooLong(digits),
+        _ if is_mainland && national.len() < 11 => Invalid::TooShort(length),
+        _ if is_mainland && national.len() > 11 => Invalid::TooLong(length),
         Err(ValidationError::TooShort) | Ok(NumberLengthType::IsPossibleLocalOnly) => {
-            Invalid::TooShort(digits)
+            Invalid::TooShort(length)
         }
-        Err(ValidationError::TooLong) => Invalid::TooLong(digits),
-        _ => Invalid::UnknownRange(country),
+        Err(ValidationError::TooLong) => Invalid::TooLong(length),
+        _ => Invalid::UnknownRange(length.country),
     }
+}
+
+/// The length of a number that is too short or too long for any numbering plan.
+fn length_of(digits: &str, international: bool, region: DefaultRegion) -> NumberLength {
+    let after_prefix = digits.strip_prefix("00").unwrap_or(digits);
+    let own = |len| {
+        let (code, national) = after_prefix.split_at_checked(len)?;
+        DefaultRegion::from_calling_code(code.parse().ok()?).map(|own| (own, national))
+    };
+    // No calling code is the beginning of another one.
+    let (region, national) =
+        (1..=3).find_map(own).filter(|_| international).unwrap_or((region, digits));
+    let digits = if region.is_mainland() { digits } else { national };
+    NumberLength { country: region.calling_code(), digits: digits.len() }
 }
 
 fn check_mobile_length(number: &PhoneNumber) -> Result<NumberLengthType, ValidationError> {
@@ -294,6 +356,32 @@ mod tests {
     use crate::domain::number::normalize::normalize_number;
 
     const RULES: NumberRules = NumberRules { default_region: DefaultRegion::CHINA, strict: true };
+
+    fn too_short(country: u16, digits: usize) -> Invalid {
+        Invalid::TooShort(NumberLength { country, digits })
+    }
+
+    fn too_long(country: u16, digits: usize) -> Invalid {
+        Invalid::TooLong(NumberLength { country, digits })
+    }
+
+    #[test]
+    fn the_length_is_judged_by_the_country_of_the_number() {
+        for (text, reason) in [
+            ("+52 1 55 1234 5678", too_long(52, 11)),
+            ("+852 5123 45678", too_long(852, 9)),
+            ("0065 8123 45678 9", too_long(65, 10)),
+            ("+44 7911 123456 7", too_long(44, 11)),
+            ("+44 7911 123456 789 012 345", too_long(44, 19)),
+            ("+852 1", too_short(852, 1)),
+            ("+86 1380013800012345678901", too_long(86, 24)),
+            ("1", too_short(86, 1)),
+        ] {
+            assert_eq!(to_plain(text, RULES), Err(reason), "{text}");
+        }
+        let hong_kong = NumberRules { default_region: "HK".parse().unwrap(), ..RULES };
+        assert_eq!(to_plain("13800138000", hong_kong), Err(Invalid::MainlandWithoutCode(852)));
+    }
 
     fn to_plain(text: &str, rules: NumberRules) -> Result<String, Invalid> {
         Mobile::from_normalized(&normalize_number(text)?, rules)
@@ -372,14 +460,14 @@ mod tests {
         for (text, reason) in [
             ("010-62345678", Invalid::Landline),
             ("4008001234", Invalid::ServiceNumber),
-            ("10086", Invalid::TooShort(5)),
-            ("1380013800", Invalid::TooShort(10)),
-            ("138001380001", Invalid::TooLong(12)),
+            ("10086", too_short(86, 5)),
+            ("1380013800", too_short(86, 10)),
+            ("138001380001", too_long(86, 12)),
             ("22345678901", Invalid::UnknownRange(86)),
             ("+86 11010005555", Invalid::UnknownRange(86)),
             ("+381 001310000", Invalid::UnknownRange(381)),
-            ("+852 1234 567", Invalid::TooShort(10)),
-            ("+852 1234 56789", Invalid::TooLong(12)),
+            ("+852 1234 567", too_short(852, 7)),
+            ("+852 1234 56789", too_long(852, 9)),
             ("+999 123456", Invalid::UnknownCountryCode),
         ] {
             for strict in [true, false] {

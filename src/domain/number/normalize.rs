@@ -1,6 +1,7 @@
 //! Splits the text of a cell into numbers, and reduces each to digits and separators.
 
 use crate::domain::number::invalid::Invalid;
+use crate::domain::number::labels::{LabelKind, is_none, split_label};
 use crate::domain::number::spreadsheet;
 
 /// A part of a cell with fewer digits is not a separate number.
@@ -78,13 +79,17 @@ pub(crate) fn normalize_chars(cell: &str) -> String {
         c if c.is_whitespace() || c.is_control() => Some(' '),
         c => Some(c),
     }));
-    text
+    // Google Contacts joins the numbers of a person with ` ::: `.
+    if text.contains(":::") { text.replace(":::", "\n") } else { text }
 }
 
 /// Splits a normalized cell at separators: `138…/139…` gives two parts. If there are not at least
-/// two numbers, the whole text is the only part (`n/a`).
-#[must_use]
-pub(crate) fn split_numbers(text: &str) -> Vec<&str> {
+/// two numbers, the whole text is the only part (`x/y`).
+///
+/// # Errors
+/// [`Invalid::MoreThanNumbers`] if there are other texts between the numbers: such a cell is rather
+/// a whole row (`00001,张三,138…`).
+pub(crate) fn split_numbers(text: &str) -> Result<Vec<&str>, Invalid> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || SEPARATORS.contains(&c));
     if text.contains(SEPARATORS) {
         let mut parts = Vec::new();
@@ -101,18 +106,21 @@ pub(crate) fn split_numbers(text: &str) -> Vec<&str> {
             remaining = after.trim_start_matches(|c: char| SEPARATORS.contains(&c));
         }
         parts.push(remaining);
-        parts.retain(|part| count_digits(part) >= MIN_NUMBER_DIGITS);
-        if parts.len() > 1 {
-            return parts;
+        let (numbers, others): (Vec<_>, Vec<_>) =
+            parts.into_iter().partition(|part| count_digits(part) >= MIN_NUMBER_DIGITS);
+        if numbers.len() > 1 {
+            let is_text = |part: &&str| part.contains(char::is_alphabetic) && !is_none(part);
+            let has_text = others.iter().any(is_text);
+            return if has_text { Err(Invalid::MoreThanNumbers) } else { Ok(numbers) };
         }
     }
     let words: Vec<_> = text.split_whitespace().collect();
     let are_numbers =
         words.len() > 1 && words.iter().all(|word| count_digits(word) >= MIN_SPACED_NUMBER_DIGITS);
-    if are_numbers { words } else { vec![text] }
+    Ok(if are_numbers { words } else { vec![text] })
 }
 
-fn count_digits(part: &str) -> usize {
+pub(crate) fn count_digits(part: &str) -> usize {
     part.bytes().filter(u8::is_ascii_digit).count()
 }
 
@@ -120,8 +128,12 @@ fn count_digits(part: &str) -> usize {
 /// is needed: empty, rounded, with a fraction, not a number.
 pub(crate) fn normalize_number(part: &str) -> Result<NormalizedNumber, Invalid> {
     let text = strip_wrapping(part);
+    let (label, text) = split_label(text).map_or((None, text), |(kind, text)| (Some(kind), text));
     if text.is_empty() {
         return Err(Invalid::Empty);
+    }
+    if label == Some(LabelKind::Landline) && count_digits(text) >= MIN_NUMBER_DIGITS {
+        return Err(Invalid::Landline);
     }
     let text = spreadsheet::undo_number_format(strip_extension(text).unwrap_or(text))?;
     let text: String = text.chars().map(|c| if c == '\n' { ' ' } else { c }).collect();
@@ -138,17 +150,12 @@ pub(crate) fn normalize_number(part: &str) -> Result<NormalizedNumber, Invalid> 
     }
 }
 
-/// Removes what spreadsheets and address books put around a number: `="138…"`, a leading
-/// apostrophe, `tel:`.
-fn strip_wrapping(text: &str) -> &str {
+/// Removes what spreadsheets put around a number: `="138…"`, a leading apostrophe.
+pub(crate) fn strip_wrapping(text: &str) -> &str {
     let text = text.trim();
     // An equals sign without quotation marks begins a formula, so the cell is not what it shows.
     let text = text.strip_prefix('=').filter(|value| value.starts_with('"')).unwrap_or(text);
-    let text = text.trim_matches(QUOTES).trim();
-    match text.split_at_checked(4) {
-        Some((scheme, number)) if scheme.eq_ignore_ascii_case("tel:") => number.trim(),
-        _ => text,
-    }
+    text.trim_matches(QUOTES).trim()
 }
 
 /// Returns the number before an extension. The API does not know extensions.
@@ -204,7 +211,7 @@ mod tests {
             "13800138000#12",
         ] {
             assert_eq!(digits(cell).as_deref(), Ok("13800138000"), "{cell}");
-            assert_eq!(split_numbers(&normalize_chars(cell)).len(), 1, "{cell}");
+            assert_eq!(split_numbers(&normalize_chars(cell)).unwrap().len(), 1, "{cell}");
         }
         for cell in [
             "13800138000转",
@@ -236,6 +243,7 @@ mod tests {
             "13800138000或13900139000",
             "13800138000和13900139000",
             "13800138000\n13900139000",
+            "13800138000 ::: 13900139000",
             "13800138000\r\n13900139000\r\n",
             "13800138000\u{2028}13900139000",
             "13800138000 13900139000",
@@ -243,12 +251,12 @@ mod tests {
             "13800138000/13900139000/无",
         ] {
             let text = normalize_chars(cell);
-            let parts: Vec<_> = split_numbers(&text).into_iter().map(str::trim).collect();
+            let parts: Vec<_> = split_numbers(&text).unwrap().into_iter().map(str::trim).collect();
             assert_eq!(parts, ["13800138000", "13900139000"], "{cell:?}");
         }
         let text = "13800138000;ext=12345/010-62345678;ext=1;13900139000";
         assert_eq!(
-            split_numbers(text),
+            split_numbers(text).unwrap(),
             ["13800138000;ext=12345", "010-62345678;ext=1", "13900139000"]
         );
         for cell in [
@@ -263,7 +271,10 @@ mod tests {
             "138\n00138000",
             "13800138000/1",
         ] {
-            assert_eq!(split_numbers(cell), [cell], "{cell:?}");
+            assert_eq!(split_numbers(cell).unwrap(), [cell], "{cell:?}");
+        }
+        for cell in ["00001,张三,13800138000", "13800138000;张三;13900139000"] {
+            assert_eq!(split_numbers(cell), Err(Invalid::MoreThanNumbers), "{cell}");
         }
     }
 
@@ -280,6 +291,10 @@ mod tests {
             "tel:13800138000",
             "TEL: 13800138000",
             "=\"tel:13800138000\"",
+            "手机：13800138000",
+            "'电话: 13800138000",
+            "手机13800138000",
+            "M: 13800138000",
             "[138]00138000",
             "【138】00138000",
             "١٣٨٠٠١٣٨٠٠٠",
@@ -304,7 +319,7 @@ mod tests {
             cell in "\\PC{0,30}|[0-9+eEx转. ()'=\"/;-]{0,24}",
         ) {
             let text = normalize_chars(&cell);
-            for part in split_numbers(&text) {
+            for part in split_numbers(&text).unwrap_or_default() {
                 if let Ok(NormalizedNumber { text, digits }) = normalize_number(part) {
                     let is_allowed = |c: char| c.is_ascii_digit() || "+-(). ".contains(c);
                     prop_assert!(text.chars().all(is_allowed));

@@ -128,18 +128,22 @@ pub(crate) fn parse_batch(
 ) -> BatchResult<ParsedBatch, ReaderError> {
     let Some(batch) = batch? else { return Ok(None) };
     let batch = format.retain_shard(batch, rules);
-    let numbers_per_row = NonZeroUsize::new(format.numbers_per_row).unwrap_or(NonZeroUsize::MIN);
+    let numbers_per_row =
+        NonZeroUsize::new(format.number_cells.count()).unwrap_or(NonZeroUsize::MIN);
     let mut number_cells = Vec::with_capacity(batch.len() * numbers_per_row.get());
     let mut mobiles = Vec::with_capacity(number_cells.capacity());
     let mut earlier_statuses = Vec::new();
     for row in 0..batch.len() {
         let status = earlier_status(format, &batch, row)?;
         let is_asked = status.is_none_or(Status::is_retryable);
-        for cell in batch.cells(row).take(numbers_per_row.get()) {
-            let number =
-                if is_asked { NumberCell::parse(cell, rules) } else { Err(Invalid::Empty) };
+        let mut push = |number: Result<NumberCell, Invalid>| {
             number_cells.push(number.as_ref().copied().map_err(Invalid::kind));
             mobiles.push(number.map(|number| number.mobile));
+        };
+        if is_asked {
+            format.number_cells.parse(&batch, row, rules).for_each(&mut push);
+        } else {
+            (0..numbers_per_row.get()).for_each(|_| push(Err(Invalid::Empty)));
         }
         earlier_statuses.extend(status);
     }

@@ -6,11 +6,12 @@ use crate::domain::expected::Expected;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{InvalidStatus, Status};
 use crate::domain::rounded_id::is_exponent_form;
-use crate::domain::shard::{Shard, ShardKey};
+use crate::domain::shard::Shard;
 use crate::table::detect::columns::{
     ANSWER_COLUMNS, ColumnChoice, EXPECTED_COLUMN, MATCHED_COLUMN, SENT_COLUMN,
 };
 use crate::table::detect::extra_columns::ExtraColumn;
+use crate::table::number_cells::NumberCells;
 use crate::table::raw::batch::Batch;
 use crate::table::source::Source;
 
@@ -68,8 +69,8 @@ impl RowOptions {
 /// How the rows of one table are read and answered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowFormat {
-    /// How many cells of a row hold numbers; they come first.
-    pub numbers_per_row: usize,
+    /// Which cells of a row hold its numbers; they come first.
+    pub number_cells: NumberCells,
     /// Whether an answer has a cell for the column of the number that was found.
     pub has_matched: bool,
     /// How mainland numbers are sent, if an answer has a cell for the number as it was sent.
@@ -115,7 +116,7 @@ impl RowFormat {
         // After the cells of the earlier answer, which include the comparison.
         let expected_cell = if has_answers { ANSWER_COLUMNS.len() + 1 } else { 0 };
         Ok(Self {
-            numbers_per_row: source.columns().len(),
+            number_cells: source.number_cells(),
             has_matched,
             sent_as: has_sent.then_some(mainland),
             expected_cell: has_expected.then_some(expected_cell),
@@ -175,10 +176,7 @@ impl RowFormat {
     #[must_use]
     pub(crate) fn retain_shard(&self, batch: Batch, rules: NumberRules) -> Batch {
         let Some(shard) = self.shard else { return batch };
-        batch.filter(|row| {
-            let cells = batch.cells(row).take(self.numbers_per_row);
-            shard.contains(ShardKey::from_cells(cells, rules))
-        })
+        batch.filter(|row| shard.contains(self.number_cells.shard_key(&batch, row, rules)))
     }
 
     /// The columns of the cells of an answer, in order; `None` if they are appended.
@@ -189,7 +187,7 @@ impl RowFormat {
 
     /// A row without any cell, as spreadsheets add them at the end, counts as invalid.
     fn read_status(&self, batch: &Batch, row: usize) -> Result<Status, InvalidStatus> {
-        if batch.cells(row).all(|cell| cell.trim().is_empty()) {
+        if self.number_cells.is_blank_row(batch, row) {
             return Ok(Status::Invalid);
         }
         let column = self.target_columns[STATUS];
@@ -199,7 +197,7 @@ impl RowFormat {
     /// A cell after the numbers. Every row of a batch has all cells that the source was opened
     /// with.
     fn extra_cell<'a>(&self, batch: &'a Batch, row: usize, index: usize) -> &'a str {
-        let cell = batch.cells(row).nth(self.numbers_per_row + index);
+        let cell = batch.cells(row).nth(self.number_cells.count() + index);
         cell.unwrap_or_else(|| unreachable!("row {row} has no cell {index} after its numbers"))
     }
 }

@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 
 use crate::domain::excel;
 use crate::domain::expected::Expected;
-use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
 use crate::domain::outcome::Status;
 use crate::domain::row_stats::RowStats;
@@ -151,10 +150,8 @@ pub(crate) fn count_kept_row(
 ) {
     if status != Status::Found {
         let rules = NumberRules { default_region: region, strict: false };
-        let cells = batch.cells(row).take(format.numbers_per_row);
-        let mobiles = cells
-            .filter_map(|cell| NumberCell::parse(cell, rules).ok())
-            .map(|number| number.mobile);
+        let numbers = format.number_cells.parse(batch, row, rules);
+        let mobiles = numbers.flatten().map(|number| number.mobile);
         let code_and_message = format.earlier_code_and_message(batch, row);
         unresolved.record(batch.line(row), mobiles, status, code_and_message);
     }

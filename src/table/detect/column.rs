@@ -173,11 +173,24 @@ impl ColumnDetector<'_> {
     }
 
     fn detected(&self, index: usize, reason: String) -> Column {
-        Column {
-            index,
-            name: self.first_row.get(index).filter(|_| self.has_headers).cloned(),
-            reason,
-        }
+        Column { index, name: self.name(index), reason }
+    }
+
+    /// The name of a column, if the table has a header row.
+    #[must_use]
+    pub(crate) fn name(&self, index: usize) -> Option<String> {
+        self.first_row.get(index).filter(|_| self.has_headers).cloned()
+    }
+
+    /// The position of the column that another flag than `--column` requests, counted from 0.
+    pub(crate) fn find_requested(
+        &self,
+        choice: &ColumnChoice,
+        flag: &'static str,
+    ) -> Result<usize, ColumnError> {
+        self.choose(std::slice::from_ref(choice))
+            .map(|columns| columns.first().map_or(0, |column| column.index))
+            .map_err(|error| ColumnError::ForFlag { flag, error: Box::new(error) })
     }
 
     /// The columns for whose header `matches` returns true.

@@ -144,6 +144,16 @@ pub enum ColumnError {
         flag: &'static str,
         error: Box<ColumnError>,
     },
+    /// The requested country column is a number column.
+    #[error("{}", tr!(
+        "--country-column: column {position} has the numbers; name the column with their \
+         countries, or use --country-column none",
+        position
+    ))]
+    CountryInNumberColumn {
+        /// Counted from 1.
+        position: usize,
+    },
     /// Several columns look like mobile numbers.
     #[error("{}", tr!(
         "several columns may hold the mobile numbers; name the right one with --column: {columns}",

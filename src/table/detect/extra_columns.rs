@@ -40,10 +40,7 @@ pub(crate) fn find_extra_columns(
                 ColumnError::MissingAnswerColumn { name, line, columns: evidence.list_all() }
             })
         }
-        ExtraColumn::Requested { choice, flag } => evidence
-            .choose(std::slice::from_ref(choice))
-            .map(|columns| columns.first().map_or(0, |column| column.index))
-            .map_err(|error| ColumnError::ForFlag { flag, error: Box::new(error) }),
+        ExtraColumn::Requested { choice, flag } => evidence.find_requested(choice, flag),
     };
     wanted.iter().map(find).collect()
 }

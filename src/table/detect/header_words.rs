@@ -125,8 +125,24 @@ const OTHER_PHONE_WORDS: &[&str] = &[
     "desk",
 ];
 /// Words for something that is not a telephone number.
-const NOT_PHONE_SUBSTRINGS: &[&str] =
-    &["品牌", "型号", "系统", "归属地", "运营商", "类型", "验证", "是否", "分机", "传真"];
+const NOT_PHONE_SUBSTRINGS: &[&str] = &[
+    "品牌",
+    "型号",
+    "系统",
+    "归属地",
+    "运营商",
+    "类型",
+    "验证",
+    "是否",
+    "分机",
+    "传真",
+    "区号",
+    "區號",
+    "国家",
+    "國家",
+    "国码",
+    "國碼",
+];
 const NOT_PHONE_WORDS: &[&str] = &[
     "brand",
     "model",
@@ -159,10 +175,7 @@ pub(crate) fn normalize_name(name: &str) -> String {
 pub(crate) fn match_header(header: &str) -> HeaderMatch {
     let words = split_words(header);
     let joined = words.concat();
-    let has = |parts: &[&str], list: &[&str]| {
-        parts.iter().any(|part| joined.contains(part))
-            || words.iter().any(|word| list.contains(&word.as_str()))
-    };
+    let has = |parts: &[&str], list: &[&str]| has_words(&words, &joined, parts, list);
     if EXACT_MOBILE.contains(&joined.as_str()) {
         HeaderMatch::ExactMobile
     } else if EXACT_PHONE.contains(&joined.as_str()) {
@@ -179,9 +192,21 @@ pub(crate) fn match_header(header: &str) -> HeaderMatch {
     }
 }
 
+/// Whether the column name is about a number that is probably not the person's own mobile.
+#[must_use]
+pub(crate) fn is_other_phone(header: &str) -> bool {
+    let words = split_words(header);
+    has_words(&words, &words.concat(), OTHER_PHONE_SUBSTRINGS, OTHER_PHONE_WORDS)
+}
+
+fn has_words(words: &[String], joined: &str, substrings: &[&str], list: &[&str]) -> bool {
+    substrings.iter().any(|part| joined.contains(part))
+        || words.iter().any(|word| list.contains(&word.as_str()))
+}
+
 /// The words of a name in lower case, split at characters other than letters and digits and in
 /// `camelCase`.
-fn split_words(header: &str) -> Vec<String> {
+pub(crate) fn split_words(header: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut after_small = false;
     for letter in header.nfkc() {
@@ -265,6 +290,8 @@ mod tests {
                     "email",
                     "",
                     "Mobile carrier",
+                    "手机区号",
+                    "mobile country code",
                 ],
                 HeaderMatch::NoMatch,
             ),

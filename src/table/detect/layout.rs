@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
+use crate::table::detect::country_column::{CountryChoice, CountryColumn, find_country_columns};
 use crate::table::detect::dialect::{Dialect, Sample, has_header_row};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
@@ -33,6 +34,8 @@ pub struct SourceOptions {
     pub has_headers: Option<bool>,
     /// The number columns in the order in which they are tried; detected if empty.
     pub columns: Vec<ColumnChoice>,
+    /// The column with the countries of the numbers.
+    pub country_column: CountryChoice,
     /// The columns that are read beside the numbers.
     pub extra_columns: Vec<ExtraColumn>,
     /// The names of the optional answer columns to append.
@@ -46,6 +49,8 @@ pub(crate) struct Layout {
     pub dialect: Dialect,
     /// The number columns, at least one.
     pub columns: Vec<Column>,
+    /// The country column of each number column.
+    pub country_columns: Vec<Option<CountryColumn>>,
     /// The positions, from 0, of the columns that are read beside them.
     pub extra_columns: Vec<usize>,
     /// The cells of the first row: the column names, if the table has a header.
@@ -108,9 +113,12 @@ impl LayoutDetector<'_> {
             let answer_columns =
                 if options.has_answers { find_answer_columns(detector)? } else { Vec::new() };
             let detector = ColumnDetector { answer_columns: &answer_columns, ..detector };
-            Ok((detector.choose(choices)?, extra_columns))
+            let columns = detector.choose(choices)?;
+            let country_columns =
+                find_country_columns(detector, &options.country_column, &columns)?;
+            Ok((columns, country_columns, extra_columns))
         };
-        let (columns, extra_columns) = match columns() {
+        let (columns, country_columns, extra_columns) = match columns() {
             Ok(columns) => columns,
             Err(error) => return Detected::Unknown(error),
         };
@@ -122,7 +130,8 @@ impl LayoutDetector<'_> {
             delimiter: sample.delimiter,
             has_headers,
         };
-        let layout = Layout { dialect, columns, extra_columns, first_row: first_row.to_vec() };
+        let first_row = first_row.to_vec();
+        let layout = Layout { dialect, columns, country_columns, extra_columns, first_row };
         if sample_rows.is_empty() {
             Detected::NeedsMoreRows(layout)
         } else {

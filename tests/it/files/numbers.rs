@@ -10,9 +10,10 @@ use dingmap::testing::domain::NumberCell;
 use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
+use crate::support::observed_run::observe_run;
 use crate::support::rows::read_rows;
 use crate::support::sample_files::sample_path;
-use crate::support::sandbox::{dingmap, run};
+use crate::support::sandbox::{dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
 const GUIDE: &str = include_str!("../../../src/guide/numbers.md");
@@ -219,5 +220,48 @@ fn the_messy_sample_resolves_byte_for_byte() {
         .flat_map(|rule| rule.cells)
     {
         assert!(there.contains(&cell), "{cell:?} is in the guide and not in the sample");
+    }
+}
+
+#[test]
+fn reported_cells_get_true_reasons_and_first_numbers() {
+    let none = "no number: the cell says that there is none";
+    for (cell, expected) in [
+        // Cases of other tools: foreign numbers, placeholders, Google Contacts, Chinese labels.
+        ("+52 1 55 1234 5678", Err("too long for +52: 11 digits without the country code")),
+        ("+852 5123 45678", Err("too long for +852: 9 digits without the country code")),
+        ("+65 8123 45678 9", Err("too long for +65: 10 digits without the country code")),
+        ("+44 7911 123456 7", Err("too long for +44: 11 digits without the country code")),
+        ("0", Err(none)),
+        ("-", Err(none)),
+        ("--", Err(none)),
+        ("0.0", Err(none)),
+        ("/", Err(none)),
+        ("没有", Err(none)),
+        ("NULL", Err(none)),
+        ("13800138000 ::: 13900139000", Ok("ok (first of 2 numbers in the cell)")),
+        ("手机：13800138000", Ok("ok")),
+        ("电话:13800138000", Ok("ok")),
+        ("M: 13800138000", Ok("ok")),
+        ("手机13800138000", Ok("ok")),
+        ("座机：62345678", Err("a landline number, not a mobile number")),
+        (
+            "\"00001,张三,13800138000\"",
+            Err("the cell holds more than numbers; keep only the numbers in it"),
+        ),
+        // Three exports joined: a mark and a header in the middle.
+        ("\u{feff}13800138000", Ok("ok")),
+    ] {
+        let seen = observe_run(unlimited_script(), format!("name,mobile\nA,{cell}\n"), |_| ());
+        assert_eq!(seen.result.status, Some(0), "{cell}: {}", seen.result.stderr);
+        let output = seen.output.unwrap();
+        let mut reader = csv::Reader::from_reader(output.as_bytes());
+        let row = reader.records().next().unwrap().unwrap();
+        let (status, message) = (&row[4], &row[6]);
+        match expected {
+            Ok(text) => assert_eq!((status, message), ("found", text), "{cell}"),
+            Err(text) => assert_eq!((status, message), ("invalid", text), "{cell}"),
+        }
+        assert_eq!(seen.call_log.calls().len(), usize::from(expected.is_ok()), "{cell}");
     }
 }

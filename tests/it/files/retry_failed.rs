@@ -48,8 +48,7 @@ const RESOLVED: &str = "\u{feff}status,mobile,note,userid,exclusive_userids,ding
     1,13800138000,\"a, \"\"b\"\"\",u00138000,,found,0,ok\r\n\r\n\
     2,13800138094,\"two\r\nlines\",,,failed,-1,系统繁忙\r\n\
     3,13800138090,,,,not_found,60121,找不到该用户\r\n\
-    4,n/a,x,,,invalid,,not a phone number: it has characters other than digits and + - ( ) . \
-    and spaces\r\n\
+    4,n/a,x,,,invalid,,no number: the cell says that there is none\r\n\
     5,13800138099,\"\",,,failed,34567,未知错误\r\n\
     6,138-0013-8094,last,,,failed,-1,系统繁忙";
 

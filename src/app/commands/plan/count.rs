@@ -3,9 +3,8 @@
 
 use roaring::RoaringTreemap;
 
-use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{Mobile, NumberRules};
-use crate::domain::shard::{Shard, ShardKey};
+use crate::domain::shard::Shard;
 use crate::engine::candidates::{Next, choose_next};
 use crate::table::source::{Source, SourceError};
 
@@ -43,17 +42,17 @@ impl InputCounts {
         shard: Option<Shard>,
     ) -> Result<Self, SourceError> {
         let (mut counts, mut numbers) = (Self::default(), Vec::new());
+        let number_cells = source.number_cells();
         while let Some(batch) = source.next_batch(usize::MAX)? {
             for row in 0..batch.len() {
                 if shard.is_some_and(|shard| {
-                    !shard.contains(ShardKey::from_cells(batch.cells(row), rules))
+                    !shard.contains(number_cells.shard_key(&batch, row, rules))
                 }) {
                     continue;
                 }
                 numbers.clear();
-                numbers.extend(
-                    batch.cells(row).map(|cell| Ok(NumberCell::parse(cell, rules)?.mobile)),
-                );
+                let parsed = number_cells.parse(&batch, row, rules);
+                numbers.extend(parsed.map(|number| Ok(number?.mobile)));
                 counts.rows += 1;
                 match choose_next(&numbers, 0, None, |_, _| None) {
                     Some(Next::Ask { nth, mobile }) => {

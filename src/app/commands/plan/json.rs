@@ -12,6 +12,7 @@ use crate::app::commands::plan::estimate::{
 use crate::app::commands::resolve::open_state;
 use crate::domain::redact::sanitize;
 use crate::store::disk::sessions::EarlierRun;
+use crate::table::detect::country_column::CountryColumn;
 use crate::table::source::Source;
 
 /// Name and version of the format.
@@ -49,6 +50,15 @@ struct ColumnInfo {
     position: usize,
     name: Option<String>,
     reason: String,
+    /// The column with the countries of the numbers.
+    country_column: Option<CountryColumnInfo>,
+}
+
+#[derive(Debug, Serialize)]
+struct CountryColumnInfo {
+    /// From 1.
+    position: usize,
+    name: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,11 +125,17 @@ impl PlanJson {
         estimate: &Estimate,
     ) -> Self {
         let dialect = source.dialect();
-        let column = |column: &crate::table::detect::columns::Column| ColumnInfo {
+        let country = |country: &CountryColumn| CountryColumnInfo {
+            position: country.index + 1,
+            name: country.name.as_deref().map(sanitize),
+        };
+        let columns = source.columns().iter().zip(source.country_columns());
+        let columns = columns.map(|(column, country_column)| ColumnInfo {
             position: column.index + 1,
             name: column.name.as_deref().map(sanitize),
             reason: column.reason.clone(),
-        };
+            country_column: country_column.as_ref().map(country),
+        });
         let invalid = |example: &InvalidExample| InvalidRow {
             line: example.line,
             reason: sanitize(&example.reason),
@@ -137,7 +153,7 @@ impl PlanJson {
                 byte_order_mark: dialect.has_bom,
                 delimiter: char::from(dialect.delimiter).to_string(),
                 header: dialect.has_headers,
-                columns: source.columns().iter().map(column).collect(),
+                columns: columns.collect(),
             },
             rows: RowCounts {
                 all: counts.rows,

@@ -61,9 +61,7 @@ fn every_row_keeps_its_bytes_in_any_dialect() {
 
 #[test]
 fn a_headerless_table_gets_no_header() {
-    for (flags, first) in
-        [(&["-n"][..], "13800138000"), (&[], "13800138000"), (&["-n"], "no number")]
-    {
+    for (flags, first) in [(&["-n"][..], "13800138000"), (&[], "13800138000"), (&["-n"], "left")] {
         let mut table = ExpectedTable { header: None, ..ExpectedTable::default() };
         let cells = if first == "13800138000" {
             expected_answer(first, true)

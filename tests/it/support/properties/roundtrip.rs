@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use dingmap::testing::table::Batch;
 use dingmap::testing::table::ColumnChoice;
+use dingmap::testing::table::CountryChoice;
 use dingmap::testing::table::Encoding;
 use dingmap::testing::table::Preamble;
 use dingmap::testing::table::SourceOptions;
@@ -92,6 +93,8 @@ impl RoundTripCase {
                 [one, 0] => vec![position(one - 1)],
                 [one, other] => vec![position(one - 1), position(other)],
             },
+            // Its cells would follow the numbers.
+            country_column: CountryChoice::None,
             extra_columns: Vec::new(),
             optional_columns: Vec::new(),
             missing_values: Arc::default(),

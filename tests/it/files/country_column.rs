@@ -1,0 +1,216 @@
+//! The country of a number in a column beside it, on the real executable: what is sent, what is
+//! not, and what the messages say about it.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::observed_run::{ObservedRun, observe_run};
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+/// The table of DingTalk's own user records.
+const RECORDS: &str = "name,stateCode,mobile\n\
+    甲,86,13800000021\n\
+    Hans,49,15123456789\n\
+    Anna,+49,0176 12345678\n\
+    乙,852,51234567\n\
+    丙,,13800000022\n";
+
+fn resolve(text: &str, flags: &[&str]) -> ObservedRun {
+    observe_run(unlimited_script(), text, |command: &mut Command| {
+        command.args(flags);
+    })
+}
+
+fn sent_numbers(run: &ObservedRun) -> Vec<String> {
+    let mut numbers: Vec<_> =
+        run.call_log.calls().iter().map(|call| call.number.to_string()).collect();
+    numbers.sort();
+    numbers
+}
+
+/// The cells of a column of the output.
+fn cells(run: &ObservedRun, name: &str) -> Vec<String> {
+    let output = run.output.as_ref().expect(&run.result.stderr);
+    let mut reader = csv::Reader::from_reader(output.as_bytes());
+    let index = reader.headers().unwrap().iter().position(|header| header == name).unwrap();
+    reader.records().map(|record| record.unwrap()[index].to_owned()).collect()
+}
+
+#[test]
+fn the_country_beside_a_number_is_part_of_what_is_sent() {
+    let run = resolve(RECORDS, &["--show-sent"]);
+    assert_eq!(run.result.status, Some(0), "{}", run.result.stderr);
+    let sent =
+        ["+49-15123456789", "+49-17612345678", "+852-51234567", "13800000021", "13800000022"];
+    assert_eq!(sent_numbers(&run), sent);
+    assert_eq!(
+        cells(&run, "mobile_sent"),
+        ["13800000021", sent[0], sent[1], sent[2], "13800000022"]
+    );
+    let first_line = run.result.stderr.lines().next().unwrap();
+    assert!(first_line.contains("their countries in column 2 (stateCode)"), "{first_line}");
+}
+
+#[test]
+fn names_and_codes_of_countries_are_understood_under_any_usual_header() {
+    for header in
+        ["国家/地区", "国家", "country", "国际区号", "区号", "Country Code", "国家码", "地区"]
+    {
+        for germany in
+            ["49", "+49", "0049", "德国", "Germany", "DE", "'+49", "=+49", "49.0", "４９"]
+        {
+            let text = format!("{header},手机号\n{germany},15123456789\n86,13800138000\n");
+            let run = resolve(&text, &[]);
+            let sent = sent_numbers(&run);
+            assert_eq!(sent, ["+49-15123456789", "13800138000"], "{header} {germany}");
+        }
+    }
+}
+
+#[test]
+fn a_contradiction_and_an_unknown_country_are_not_sent() {
+    let run = resolve(
+        "国家码,手机号\n49,+86 13800138000\n86,+49 15123456789\nXX,13800138001\n\
+         Atlantis,15123456789\n852,15123456789\n86,+8613800138002\n",
+        &[],
+    );
+    assert_eq!(run.result.status, Some(0), "{}", run.result.stderr);
+    assert_eq!(sent_numbers(&run), ["13800138002"]);
+    assert_eq!(
+        cells(&run, "errmsg"),
+        [
+            "the number is of +86, but the country column says 49 (+49): correct one of them",
+            "the number is of +49, but the country column says 86 (+86): correct one of them",
+            "the country column says \"XX\", which is no known country or calling code; correct \
+             it, or leave it blank for the country of --region",
+            "the country column says \"Atlantis\", which is no known country or calling code; \
+             correct it, or leave it blank for the country of --region",
+            "not a mobile number of +852; a mainland mobile number needs +86",
+            "ok",
+        ]
+    );
+}
+
+#[test]
+fn an_odd_country_after_the_sample_is_not_sent_either() {
+    let rows = |count: usize| "86,13800138000\n".repeat(count);
+    let text = format!("国家码,手机号\n{}49,15123456789\nXX,13800138001\n", rows(20_000));
+    let run = resolve(&text, &[]);
+    assert_eq!(sent_numbers(&run), ["+49-15123456789", "13800138000"]);
+    assert_eq!(run.statuses().last().unwrap(), "invalid");
+}
+
+#[test]
+fn area_codes_of_the_mainland_change_nothing() {
+    let codes = ["010", "86", "+86", "0086", "0755", "", "10", "20"];
+    let rows: Vec<_> =
+        (0..).zip(codes).map(|(n, code)| format!("{code},1380013800{n}\n")).collect();
+    let run = resolve(&format!("区号,手机号\n{}", rows.concat()), &[]);
+    assert_eq!(run.statuses(), ["found"; 8], "{}", run.result.stderr);
+    let expected: Vec<_> = (0..8).map(|n| format!("1380013800{n}")).collect();
+    assert_eq!(sent_numbers(&run), expected);
+}
+
+#[test]
+fn a_blank_country_means_the_region() {
+    let text = "country,mobile\n,51234567\n86,13800138000\n";
+    let run = resolve(text, &["--region", "HK", "--mainland", "prefixed"]);
+    assert_eq!(sent_numbers(&run), ["+852-51234567", "+86-13800138000"]);
+}
+
+#[test]
+fn the_flag_names_the_country_column_or_none() {
+    let text = "国家,来源,手机号\n德国,86,13800138000\n";
+    let by_flag = |flag: &str| resolve(text, &["--country-column", flag]);
+    assert_eq!(by_flag("none").statuses(), ["found"]);
+    assert_eq!(by_flag("来源").statuses(), ["found"]);
+    assert_eq!(by_flag("2").statuses(), ["found"]);
+    assert_eq!(resolve(text, &[]).statuses(), ["invalid"]);
+    by_flag("手机号").assert_refused(3, &["--country-column: column 3 has the numbers"]);
+    by_flag("state").assert_refused(3, &["no column \"state\"", "with --country-column: 1 国家"]);
+    let from_env = observe_run(unlimited_script(), text, |command| {
+        command.env("DINGMAP_COUNTRY_COLUMN", "none");
+    });
+    assert_eq!(from_env.statuses(), ["found"]);
+}
+
+#[test]
+fn each_number_column_has_the_country_of_its_own_column() {
+    let text = "国家码,手机号,紧急联系人国家码,紧急联系人手机号\n\
+                86,13800138090,49,15123456789\n";
+    let run = resolve(text, &["-c", "手机号", "-c", "紧急联系人手机号"]);
+    assert_eq!(sent_numbers(&run), ["+49-15123456789", "13800138090"]);
+}
+
+#[test]
+fn one_number_in_two_spellings_is_asked_once_and_has_one_shard() {
+    let text = "stateCode,mobile\n49,15123456789\n,+49 1512 3456789\nDE,015123456789\n";
+    let run = resolve(text, &[]);
+    assert_eq!(sent_numbers(&run), ["+49-15123456789"]);
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("in.csv", text);
+    let outputs = ["0/3", "1/3", "2/3"].map(|shard| {
+        let output = workdir.path(&format!("{}.csv", shard.replace('/', "-of-")));
+        let ended =
+            crate::support::sandbox::run(api.resolve(&input, &output).args(["--shard", shard]));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        output
+    });
+    let counts =
+        outputs.clone().map(|path| std::fs::read_to_string(path).unwrap().lines().count() - 1);
+    assert!(counts.contains(&3), "{counts:?}");
+    let merged = workdir.path("merged.csv");
+    let mut command = dingmap();
+    command.arg("merge").arg(&input).args(&outputs).arg("-o").arg(&merged);
+    assert_eq!(crate::support::sandbox::run(&mut command).status, Some(0));
+    assert_eq!(std::fs::read_to_string(merged).unwrap(), run.output.unwrap());
+}
+
+#[test]
+fn plan_counts_the_numbers_that_are_sent_and_names_the_column() {
+    let workdir = Workdir::new();
+    let input = workdir.write_file("staff.csv", RECORDS.to_owned() + "丁,86,+4915123456789\n");
+    let plan = |flags: &[&str]| {
+        let mut command = dingmap();
+        command.arg("plan").arg(&input).arg("--no-state").args(flags);
+        let ended = run(&mut command);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        ended.stdout
+    };
+    let text = plan(&[]);
+    assert!(text.lines().next().unwrap().contains("their countries in column 2 (stateCode)"));
+    assert!(text.contains("the number is of +49, but the country column says 86 (+86)"), "{text}");
+    let chinese = plan(&["--lang", "zh"]);
+    let first_line = chinese.lines().next().unwrap();
+    assert!(first_line.contains("号码所属国家在第 2 列（stateCode）"), "{first_line}");
+    let json: Value = serde_json::from_str(&plan(&["--json"])).unwrap();
+    let column = &json["input"]["columns"][0]["country_column"];
+    assert_eq!(*column, json!({"position": 2, "name": "stateCode"}));
+    assert_eq!((&json["rows"]["with_number"], &json["rows"]["invalid"]), (&json!(5), &json!(1)));
+    assert_eq!(json["numbers"]["distinct"], json!(5));
+    let none: Value = serde_json::from_str(&plan(&["--json", "--country-column", "none"])).unwrap();
+    assert_eq!(none["input"]["columns"][0]["country_column"], Value::Null);
+}
+
+#[test]
+fn retry_failed_asks_the_number_with_its_country() {
+    let text = "stateCode,mobile,userid,exclusive_userids,status,errcode,errmsg\n\
+                49,15123456789,,,failed,-1,busy\n86,13800138000,u1,,found,0,ok\n";
+    let run = resolve(text, &["--retry-failed"]);
+    assert_eq!(sent_numbers(&run), ["+49-15123456789"]);
+}
+
+#[test]
+fn diff_compares_by_the_number_with_its_country() {
+    let workdir = Workdir::new();
+    let answers = "userid,exclusive_userids,status,errcode,errmsg";
+    let old = format!("stateCode,mobile,{answers}\n49,15123456789,u1,,found,0,ok\n");
+    let new = format!("mobile,{answers}\n+49 15123456789,u1,,found,0,ok\n");
+    let mut command = dingmap();
+    command.arg("diff");
+    command.args([workdir.write_file("old.csv", old), workdir.write_file("new.csv", new)]);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(0), "{}{}", ended.stdout, ended.stderr);
+}
