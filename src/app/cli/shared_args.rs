@@ -364,7 +364,12 @@ pub struct DiffArgs {
     /// Column with the country or calling code of the numbers, or none [default: detected]
     ///
     /// Named as for resolve
-    #[arg(long, value_name = "NAME|N|none", env = "DINGMAP_COUNTRY_COLUMN")]
+    #[arg(
+        long,
+        value_name = "NAME|N|none",
+        env = "DINGMAP_COUNTRY_COLUMN",
+        help_heading = "Numbers"
+    )]
     pub country_column: Option<CountryChoice>,
     /// Region of numbers without a country code
     #[arg(

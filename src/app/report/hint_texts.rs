@@ -6,7 +6,7 @@ use serde::Serialize;
 use tr::tr;
 
 use crate::app::report::hints::Hint;
-use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
+use crate::domain::number::invalid::MAINLAND_COUNTRY_CODE;
 use crate::domain::redact::sanitize;
 use crate::domain::verdict::Limit;
 

@@ -114,7 +114,9 @@ impl Mobile {
 /// strict rules, since order numbers and the like often have the right length.
 #[must_use]
 pub(crate) fn looks_like_mobile(cell: &str, default_region: DefaultRegion) -> bool {
-    matches!(Mobile::parse(cell, default_region), Ok(_) | Err(Invalid::Rounded(_)))
+    // A column name may contain an example: `电话13800138000`.
+    let is_name = cell.starts_with(char::is_alphabetic) && !cell.contains([':', '：']);
+    !is_name && matches!(Mobile::parse(cell, default_region), Ok(_) | Err(Invalid::Rounded(_)))
 }
 
 #[cfg(test)]

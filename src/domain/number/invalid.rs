@@ -2,7 +2,7 @@
 
 use tr::tr;
 
-use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
+pub(crate) const MAINLAND_COUNTRY_CODE: u16 = 86;
 
 /// Why a cell is not sent. The text becomes the row's `errmsg`. It may quote the cell, so it must
 /// not appear anywhere but in the output.

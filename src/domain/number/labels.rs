@@ -1,7 +1,5 @@
 //! Words in number cells: labels before a number, and words for "none".
 
-use crate::domain::number::normalize::count_digits;
-
 /// What a label says about the number behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LabelKind {
@@ -10,7 +8,7 @@ pub(crate) enum LabelKind {
 }
 
 /// In lower case. A label precedes the labels that it begins with.
-const LABELS: [(&str, LabelKind); 41] = [
+const LABELS: [(&str, LabelKind); 37] = [
     ("手机号码", LabelKind::Phone),
     ("手机电话", LabelKind::Phone),
     ("手机号", LabelKind::Phone),
@@ -30,13 +28,9 @@ const LABELS: [(&str, LabelKind); 41] = [
     ("電話號碼", LabelKind::Phone),
     ("電話", LabelKind::Phone),
     ("号码", LabelKind::Phone),
-    ("mobile phone", LabelKind::Phone),
-    ("mobile number", LabelKind::Phone),
     ("mobile", LabelKind::Phone),
-    ("cell phone", LabelKind::Phone),
     ("cellphone", LabelKind::Phone),
     ("cell", LabelKind::Phone),
-    ("phone number", LabelKind::Phone),
     ("phone", LabelKind::Phone),
     ("telephone", LabelKind::Phone),
     ("tel", LabelKind::Phone),
@@ -57,7 +51,7 @@ const LABELS: [(&str, LabelKind); 41] = [
 const MIN_BARE_LABEL_BYTES: usize = 3;
 
 /// Words for "none", in lower case.
-const NONE_WORDS: [&str; 25] = [
+const NONE_WORDS: [&str; 24] = [
     "无",
     "無",
     "没有",
@@ -74,7 +68,6 @@ const NONE_WORDS: [&str; 25] = [
     "未填写",
     "未提供",
     "none",
-    "no number",
     "null",
     "nil",
     "nan",
@@ -115,6 +108,11 @@ pub(crate) fn is_none(text: &str) -> bool {
     is_dash() || is_zero() || NONE_WORDS.contains(&&*word)
 }
 
+#[must_use]
+pub(crate) fn count_digits(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +129,6 @@ mod tests {
             "TEL 138",
             "M: 138",
             "Mobile:138",
-            "mobile phone: 138",
         ] {
             assert_eq!(split_label(text), Some((LabelKind::Phone, "138")), "{text}");
         }

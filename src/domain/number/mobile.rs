@@ -9,11 +9,10 @@ use rlibphonenumber::{
 
 use tr::tr;
 
-use crate::domain::number::invalid::{Invalid, NumberLength};
+use crate::domain::number::invalid::{Invalid, MAINLAND_COUNTRY_CODE, NumberLength};
 use crate::domain::number::normalize::NormalizedNumber;
 use crate::domain::redact;
 
-pub(crate) const MAINLAND_COUNTRY_CODE: u16 = 86;
 /// The maximum of E.164, including the country code.
 const MAX_DIGITS: usize = 15;
 

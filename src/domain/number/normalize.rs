@@ -1,7 +1,7 @@
 //! Splits the text of a cell into numbers, and reduces each to digits and separators.
 
 use crate::domain::number::invalid::Invalid;
-use crate::domain::number::labels::{LabelKind, is_none, split_label};
+use crate::domain::number::labels::{LabelKind, count_digits, is_none, split_label};
 use crate::domain::number::spreadsheet;
 
 /// A part of a cell with fewer digits is not a separate number.
@@ -118,10 +118,6 @@ pub(crate) fn split_numbers(text: &str) -> Result<Vec<&str>, Invalid> {
     let are_numbers =
         words.len() > 1 && words.iter().all(|word| count_digits(word) >= MIN_SPACED_NUMBER_DIGITS);
     Ok(if are_numbers { words } else { vec![text] })
-}
-
-pub(crate) fn count_digits(part: &str) -> usize {
-    part.bytes().filter(u8::is_ascii_digit).count()
 }
 
 /// Reduces a part of a cell to digits and separators. Checks everything for which no numbering plan

@@ -49,8 +49,7 @@ fn the_country_beside_a_number_is_part_of_what_is_sent() {
         cells(&run, "mobile_sent"),
         ["13800000021", sent[0], sent[1], sent[2], "13800000022"]
     );
-    let first_line = run.result.stderr.lines().next().unwrap();
-    assert!(first_line.contains("their countries in column 2 (stateCode)"), "{first_line}");
+    run.assert_stderr(0, &["their countries in column 2 (stateCode)"]);
 }
 
 #[test]
@@ -58,14 +57,10 @@ fn names_and_codes_of_countries_are_understood_under_any_usual_header() {
     for header in
         ["国家/地区", "国家", "country", "国际区号", "区号", "Country Code", "国家码", "地区"]
     {
-        for germany in
-            ["49", "+49", "0049", "德国", "Germany", "DE", "'+49", "=+49", "49.0", "４９"]
-        {
-            let text = format!("{header},手机号\n{germany},15123456789\n86,13800138000\n");
-            let run = resolve(&text, &[]);
-            let sent = sent_numbers(&run);
-            assert_eq!(sent, ["+49-15123456789", "13800138000"], "{header} {germany}");
-        }
+        let cells = ["49", "+49", "0049", "德国", "Germany", "DE", "'+49", "=+49", "49.0", "４９"];
+        let rows = cells.map(|cell| format!("{cell},15123456789\n")).concat();
+        let run = resolve(&format!("{header},手机号\n{rows}86,13800138000\n"), &[]);
+        assert_eq!(sent_numbers(&run), ["+49-15123456789", "13800138000"], "{header}");
     }
 }
 
@@ -96,7 +91,7 @@ fn a_contradiction_and_an_unknown_country_are_not_sent() {
 #[test]
 fn an_odd_country_after_the_sample_is_not_sent_either() {
     let rows = |count: usize| "86,13800138000\n".repeat(count);
-    let text = format!("国家码,手机号\n{}49,15123456789\nXX,13800138001\n", rows(20_000));
+    let text = format!("国家码,手机号\n{}49,15123456789\nXX,13800138001\n", rows(300));
     let run = resolve(&text, &[]);
     assert_eq!(sent_numbers(&run), ["+49-15123456789", "13800138000"]);
     assert_eq!(run.statuses().last().unwrap(), "invalid");
