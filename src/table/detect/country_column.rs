@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::str::FromStr;
 
-use crate::domain::number::cell::{NumberCell, quote};
+use crate::domain::number::cell::{MISSING_VALUE, NumberCell, quote};
 use crate::domain::number::country::{AreaCode, Country, CountryForm};
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
@@ -82,6 +82,7 @@ impl CountryReading {
         }
         match self.read(country_cell) {
             Some(country) => NumberCell::parse_in_country(cell, country, country_cell, rules),
+            None if country_cell == MISSING_VALUE => Err(Invalid::MissingValue),
             // A row without a number has that as its reason.
             None => match NumberCell::parse(cell, rules) {
                 Err(blank) if blank.is_blank() => Err(blank),
@@ -461,6 +462,7 @@ mod tests {
             assert_eq!(sent("49", country, number).as_deref(), Ok(expected), "{country} {number}");
         }
         for (country, number, reason) in [
+            (MISSING_VALUE, "13800138000", "a formula without a stored value"),
             ("49", "+86 13800138000", "the number is of +86, but the country column says 49 (+49)"),
             ("86", "+49 15123456789", "the number is of +49, but the country column says 86 (+86)"),
             ("1", "011 86 13800138000", "the number is of +86, but the country column says 1 (+1)"),
