@@ -39,15 +39,12 @@ pub(crate) fn init(
     };
     // On standard error, the log follows `--progress json`.
     let format = if terminal.is_json() { LogFormat::Json } else { show.log_format };
-    match &show.log_file {
-        Some(path) => {
-            let file = LogFile::open(path, taken, terminal)?;
-            install_subscriber(level.max(LevelFilter::INFO), show.log_format, false, file);
-        }
-        None => {
-            let level = if show.quiet { LevelFilter::ERROR } else { level };
-            install_subscriber(level, format, terminal.has_colors(), terminal.clone());
-        }
+    if let Some(path) = &show.log_file {
+        let file = LogFile::open(path, taken, terminal)?;
+        install_subscriber(level.max(LevelFilter::INFO), show.log_format, false, file);
+    } else {
+        let level = if show.quiet { LevelFilter::ERROR } else { level };
+        install_subscriber(level, format, terminal.has_colors(), terminal.clone());
     }
     Ok(())
 }
