@@ -14,5 +14,8 @@ pub(crate) mod raw;
 mod round_trip;
 pub(crate) mod sniff;
 pub(crate) mod source;
+pub(crate) mod swallowed;
+#[cfg(test)]
+mod swallowed_tests;
 pub(crate) mod unpack;
 pub(crate) mod write;

@@ -6,4 +6,5 @@ pub(crate) mod invalid;
 pub(crate) mod labels;
 pub(crate) mod mobile;
 pub(crate) mod normalize;
+pub(crate) mod plausible;
 pub(crate) mod spreadsheet;

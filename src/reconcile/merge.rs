@@ -15,11 +15,12 @@ use crate::domain::number::mobile::NumberRules;
 use crate::domain::outcome::Status;
 use crate::domain::shard::Shard;
 use crate::reconcile::records::LineNumbers;
+use crate::table::detect::dialect::Dialect;
 use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::encoding::Encoding;
 use crate::table::source::{Source, SourceError};
-use crate::table::write::cell_edit::{self, Splitter};
+use crate::table::write::cell_edit::Splitter;
 use crate::table::write::edited_file::{ReplaceRule, Replaced};
 use crate::table::write::sink::{Sink, SinkError};
 
@@ -161,9 +162,13 @@ pub(crate) fn merge(
 ) -> Result<Merged, MergeError> {
     let mut input = RowCursor::new(input);
     let number_cells = input.source.number_cells();
+    let Dialect { delimiter, encoding, .. } = *input.source.dialect();
+    // All shards are opened with the same encoding.
+    let written = shards.first().map_or(encoding, |shard| shard.source.dialect().encoding);
     let mut files = ShardFiles {
         shards: shards.into_iter().map(RowCursor::new).collect(),
-        splitter: Splitter::new(input.source.dialect().delimiter),
+        splitter: Splitter::new(delimiter, written),
+        input_splitter: Splitter::new(delimiter, encoding),
         expected_prefix: Vec::new(),
         appended_cells: None,
     };
@@ -212,6 +217,7 @@ pub(crate) fn merge(
 struct ShardFiles {
     shards: Vec<RowCursor>,
     splitter: Splitter,
+    input_splitter: Splitter,
     /// The bytes with which the row for the current input row begins: those of the input row,
     /// padded with empty cells, and a delimiter.
     expected_prefix: Vec<u8>,
@@ -237,9 +243,7 @@ impl ShardFiles {
         let written = first.source.header();
         encode_prefix(&mut self.expected_prefix, (&head.raw, head.encoding), written.encoding);
         if head.appended_names.is_some() {
-            written
-                .encoding
-                .encode(&char::from(head.delimiter).to_string(), &mut self.expected_prefix);
+            written.encoding.encode(&head.delimiter.to_string(), &mut self.expected_prefix);
         }
         for shard in &self.shards {
             let own = shard.source.header();
@@ -264,33 +268,30 @@ impl ShardFiles {
         &mut self,
         input: &RowCursor,
     ) -> Result<Option<(&mut RowCursor, RowState)>, MergeError> {
-        let Self { shards, splitter, expected_prefix, appended_cells } = self;
+        let Self { shards, splitter, input_splitter, expected_prefix, appended_cells } = self;
         let Some(first) = shards.first() else { return Ok(None) };
         let encoding = first.source.dialect().encoding;
         let (raw, from) = input.raw();
-        let missing = input.batch.missing_cells(input.position);
-        let width = splitter.cell_ends(raw, from).len() + missing;
+        let delimiters = input.batch.answer_delimiters(input.position);
+        // The cells before the answer.
+        let width = input_splitter.cell_ranges(raw).len() + delimiters - 1;
         encode_prefix(expected_prefix, (raw, from), encoding);
-        let delimiter = char::from(input.source.dialect().delimiter).to_string();
-        encoding.encode(&delimiter.repeat(missing + 1), expected_prefix);
+        let delimiter = input.source.dialect().delimiter.to_string();
+        encoding.encode(&delimiter.repeat(delimiters), expected_prefix);
         for shard in shards {
             if !shard.has_row()? || !shard.raw().0.starts_with(expected_prefix) {
                 continue;
             }
             let (raw, encoding) = shard.raw();
-            let ends = splitter.cell_ends(raw, encoding);
-            let Some(appended) = ends.len().checked_sub(width) else { continue };
+            let ranges = splitter.cell_ranges(raw);
+            let Some(appended) = ranges.len().checked_sub(width) else { continue };
             if appended_cells.is_some_and(|expected| appended != expected) {
                 continue;
             }
             // A row without a status cell is not from a shard's output.
-            let column = width + STATUS_CELL;
-            if column >= ends.len() {
-                continue;
-            }
+            let Some(status) = ranges.get(width + STATUS_CELL) else { continue };
             *appended_cells = Some(appended);
-            let status = &raw[cell_edit::cell_range(&ends, column, encoding)];
-            let is_pending = encoding.decode(status) == Status::Pending.name();
+            let is_pending = encoding.decode(&raw[status.clone()]) == Status::Pending.name();
             let state = if is_pending { RowState::Pending } else { RowState::Answered };
             return Ok(Some((shard, state)));
         }

@@ -11,6 +11,7 @@ pub(crate) mod extra_columns;
 pub(crate) mod file_type;
 pub(crate) mod header_words;
 pub(crate) mod layout;
+pub(crate) mod non_person;
 pub(crate) mod preamble;
 pub(crate) mod suggest;
 pub(crate) mod text_model;

@@ -2,14 +2,16 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tr::tr;
 
-use crate::table::detect::column_error::ColumnError;
+use crate::table::detect::column_error::{ColumnError, ColumnList};
 use crate::table::detect::file_type::FileType;
-use crate::table::detect::preamble::title_hint;
+use crate::table::detect::preamble::{TitleLines, title_hint};
 use crate::table::raw::encoding::EncodingError;
-use crate::table::raw::framer::FrameError;
+use crate::table::raw::framer::{FrameError, escaped_quote_hint};
+use crate::table::unpack::workbook::missing_values::MissingValues;
 
 /// Why the input cannot be read as a table. The caller adds the name of the input.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +41,32 @@ pub enum SourceError {
         /// The value of `--skip-lines`.
         skipped: u64,
     },
+    /// The input has no row, which the user does not accept.
+    #[error("{}", no_rows_message(*has_header))]
+    NoRows { has_header: bool },
+    /// No cell of the number columns could be meant as a number.
+    #[error(
+        "{}",
+        no_number_message(*rows, columns)
+            + &missing_values_hint(missing_values)
+            + &title_hint(*titles)
+    )]
+    NoNumber {
+        /// The number of rows.
+        rows: u64,
+        /// The number columns.
+        columns: ColumnList,
+        /// The formulas of a workbook's sheet without a stored value.
+        missing_values: Arc<MissingValues>,
+        /// The lines that look like a title.
+        titles: TitleLines,
+    },
     /// A row has more cells than the first one.
     #[error(
         "{}",
-        ragged_message(*line, *found, *expected, *can_be_flexible) + &title_hint(*title_lines)
+        ragged_message(*line, *found, *expected, *can_be_flexible)
+            + &escaped_quote_hint(*has_escaped_quote)
+            + &title_hint(*titles)
     )]
     Ragged {
         /// The line on which the row starts, counted from 1.
@@ -51,10 +75,28 @@ pub enum SourceError {
         found: usize,
         /// The number of cells of the first row.
         expected: usize,
-        /// The number of lines that look like a title, if any do.
-        title_lines: Option<u64>,
+        /// The lines that look like a title.
+        titles: TitleLines,
         /// Whether the message suggests `--flexible`, which does not apply to a resolved table.
         can_be_flexible: bool,
+        /// Whether the row has `\"`.
+        has_escaped_quote: bool,
+    },
+    /// A quoted cell holds what looks like rows of the table.
+    #[error(
+        "{}",
+        swallowed_message(*first, *last, *can_be_flexible)
+            + &escaped_quote_hint(*has_escaped_quote)
+    )]
+    SwallowedRows {
+        /// The line on which the row starts, counted from 1.
+        first: u64,
+        /// The line on which it ends.
+        last: u64,
+        /// Whether the message suggests `--flexible`.
+        can_be_flexible: bool,
+        /// Whether the row has `\"`.
+        has_escaped_quote: bool,
     },
     /// The bytes are not valid text.
     #[error(transparent)]
@@ -63,11 +105,11 @@ pub enum SourceError {
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// The number column cannot be determined.
-    #[error("{error}{}", title_hint(*title_lines))]
+    #[error("{error}{}", title_hint(*titles))]
     Column {
         error: ColumnError,
-        /// The number of lines that look like a title, if any do.
-        title_lines: Option<u64>,
+        /// The lines that look like a title.
+        titles: TitleLines,
     },
 }
 
@@ -92,6 +134,53 @@ fn ragged_message(line: u64, found: usize, expected: usize, can_be_flexible: boo
             expected
         )
     }
+}
+
+fn swallowed_message(first: u64, last: u64, can_be_flexible: bool) -> String {
+    let remedy = if can_be_flexible {
+        tr!("remove the stray quotes (\") on these lines, or accept the cell as it is with \
+             --flexible, then run again")
+    } else {
+        tr!("remove the stray quotes (\") on these lines, then run again")
+    };
+    tr!(
+        "line {first}: the row that begins here ends on line {last}, because a quoted cell of it \
+         holds what looks like other rows of this table; {remedy}",
+        first,
+        last,
+        remedy
+    )
+}
+
+fn no_rows_message(has_header: bool) -> String {
+    if has_header {
+        tr!("the input has a header and no rows; check that the export worked, or accept an input \
+             without rows with --allow-empty, then run again")
+    } else {
+        tr!("the input is empty: it has neither a header nor a row; check that the export worked, \
+             or accept an input without rows with --allow-empty, then run again")
+    }
+}
+
+fn no_number_message(rows: u64, columns: &ColumnList) -> String {
+    tr!(
+        "no cell in column {columns} could be meant as a phone number: none of them has seven \
+         digits (rows: {rows}); name the right column with --column, give the right --delimiter, \
+         or correct the export, then run again",
+        columns,
+        rows
+    )
+}
+
+fn missing_values_hint(missing: &MissingValues) -> String {
+    if missing.count() == 0 {
+        return String::new();
+    }
+    tr!(
+        "; formulas without a stored value: {cells}; if they are the numbers, open the workbook in \
+         Excel, save it, and run again",
+        cells = missing
+    )
 }
 
 fn empty_message(skipped: u64) -> String {

@@ -22,8 +22,8 @@ pub struct Header {
     pub first_row: Vec<String>,
     /// The names of the appended columns, if there is a header row.
     pub appended_names: Option<Vec<String>>,
-    /// The byte between two cells.
-    pub delimiter: u8,
+    /// The character between two cells.
+    pub delimiter: char,
     /// The encoding of the table.
     pub encoding: Encoding,
 }
@@ -82,7 +82,7 @@ mod tests {
         let encoding = detect_encoding(raw, true, None).unwrap().unwrap();
         text.set_encoding(encoding.encoding, encoding.bom_len);
         let preamble = Preamble::parse(text.decoded(), true, skip_lines).unwrap();
-        let sample = Sample::read(&text.decoded()[preamble.byte_len..], b';', true);
+        let sample = Sample::read(&text.decoded()[preamble.byte_len..], ';', true);
         let options = SourceOptions { has_headers: Some(has_headers), ..SourceOptions::default() };
         let detector = LayoutDetector {
             sample: &sample,
@@ -91,7 +91,7 @@ mod tests {
             looks_like_mobile: &|_: &str| false,
         };
         let Detected::Layout(layout) = detector.detect(&options) else { panic!() };
-        let mut framer = Framer::new(b';').with_line(preamble.lines + 1);
+        let mut framer = Framer::new(';').with_line(preamble.lines + 1);
         let header = Header::read(&mut text, &preamble, &layout, &[], &mut framer).unwrap();
         (header, framer.line(), String::from_utf8(text.decoded().to_vec()).unwrap())
     }
@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(header.bom, header.encoding.bom());
             assert_eq!(
                 (&header.appended_names.unwrap()[2], header.delimiter, line),
-                (&"dingtalk_status".to_owned(), b';', 5)
+                (&"dingtalk_status".to_owned(), ';', 5)
             );
             assert_eq!(rows, "1;2\n");
         }

@@ -55,9 +55,12 @@ impl NumberCells {
         row: usize,
         rules: NumberRules,
     ) -> impl Iterator<Item = Result<NumberCell, Invalid>> + 'a {
-        self.countries.iter().zip(batch.cells(row)).map(move |(country, cell)| match country {
-            None => NumberCell::parse(cell, rules),
-            Some(country) => {
+        let non_person = batch.non_person(row).map(Invalid::NonPerson);
+        let cells = self.countries.iter().zip(batch.cells(row));
+        cells.map(move |(country, cell)| match (&non_person, country) {
+            (Some(non_person), _) => Err(non_person.clone()),
+            (None, None) => NumberCell::parse(cell, rules),
+            (None, Some(country)) => {
                 let country_cell = batch.cells(row).nth(country.index).unwrap_or_default();
                 country.reading.parse_number(cell, country_cell, rules)
             }

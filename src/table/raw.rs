@@ -5,3 +5,4 @@ pub(crate) mod buffer;
 pub(crate) mod decoder;
 pub(crate) mod encoding;
 pub(crate) mod framer;
+pub(crate) mod row_parser;

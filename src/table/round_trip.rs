@@ -44,11 +44,13 @@ pub(crate) const QUOTES: [csv::QuoteStyle; 3] =
 /// How a table is generated and read.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
-    pub(crate) delimiter: u8,
+    pub(crate) delimiter: char,
     /// What ends the rows, in turn.
     pub(crate) line_ends: Vec<&'static [u8]>,
     /// Which cells of the rows are quoted, in turn.
     pub(crate) quotes: Vec<csv::QuoteStyle>,
+    /// How many spaces are before the quote of a cell, in turn.
+    pub(crate) spaces: Vec<usize>,
     pub(crate) bom: bool,
     pub(crate) headers: bool,
     /// Whether the last row lacks its line end.
@@ -78,6 +80,9 @@ fn cell() -> impl Strategy<Value = String> {
         ";",
         "\t",
         "|",
+        "，",
+        "；",
+        "！",
         "\r",
         "\n",
         "\r\n",
@@ -100,6 +105,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
         select(DELIMITERS.to_vec()),
         prop::collection::vec(select(LINE_ENDS.to_vec()), 1..3),
         prop::collection::vec(select(QUOTES.to_vec()), 1..3),
+        prop::collection::vec(select(vec![0, 0, 1, 3]), 1..3),
         any::<bool>(),
         any::<bool>(),
         any::<bool>(),
@@ -108,11 +114,12 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     let sizes =
         prop_oneof![Just(vec![1]), prop::collection::vec(1..40_usize, 1..5), Just(vec![1 << 20])];
     (written, 0..4_usize, sizes, 1..6_usize).prop_map(|(written, column, sizes, batch_rows)| {
-        let (delimiter, line_ends, quotes, bom, headers, cut, blanks) = written;
+        let (delimiter, line_ends, quotes, spaces, bom, headers, cut, blanks) = written;
         Case {
             delimiter,
             line_ends,
             quotes,
+            spaces,
             bom,
             headers,
             no_final_line_end: cut,
@@ -124,7 +131,10 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// The table as the `csv` crate writes it, with blank lines put in.
+/// What stands for the delimiter in the `csv` crate, whose delimiters have one byte.
+const STAND_IN: char = '\u{1}';
+
+/// The table as the `csv` crate writes it, with blank lines and spaces put in.
 pub(crate) fn write(table: &[Vec<String>], case: &Case) -> Vec<u8> {
     let mut bytes = Vec::new();
     if case.bom {
@@ -137,14 +147,15 @@ pub(crate) fn write(table: &[Vec<String>], case: &Case) -> Vec<u8> {
         // After a lone `\r` a blank line's `\n` would join it.
         let joins = bytes.last() == Some(&b'\r') && blank.starts_with('\n');
         bytes.extend_from_slice(if joins { b"" } else { blank.as_bytes() });
-        let mut writer = csv::WriterBuilder::new()
-            .delimiter(case.delimiter)
-            .quote_style(case.quotes[index % case.quotes.len()])
-            .terminator(csv::Terminator::Any(b'\n'))
-            .from_writer(Vec::new());
-        writer.write_record(row).unwrap();
-        let written = writer.into_inner().unwrap();
-        bytes.extend_from_slice(&written[..written.len() - 1]);
+        let quotes = case.quotes[index % case.quotes.len()];
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let cell = write_cell(cell, quotes, case.delimiter, row.len());
+            let spaces = case.spaces[(index + column) % case.spaces.len()];
+            if cell.starts_with('"') { " ".repeat(spaces) + &cell } else { cell }
+        });
+        bytes.extend_from_slice(
+            cells.collect::<Vec<_>>().join(&case.delimiter.to_string()).as_bytes(),
+        );
         bytes.extend_from_slice(line_end);
     }
     if case.no_final_line_end {
@@ -153,18 +164,32 @@ pub(crate) fn write(table: &[Vec<String>], case: &Case) -> Vec<u8> {
     bytes
 }
 
+/// One cell of a row with `width` cells.
+fn write_cell(cell: &str, quotes: csv::QuoteStyle, delimiter: char, width: usize) -> String {
+    if cell.is_empty() && width > 1 && matches!(quotes, csv::QuoteStyle::Necessary) {
+        return String::new();
+    }
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(STAND_IN as u8)
+        .quote_style(quotes)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_writer(Vec::new());
+    writer.write_record([cell.replace(delimiter, &STAND_IN.to_string())]).unwrap();
+    let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+    written.strip_suffix('\n').unwrap().replace(STAND_IN, &delimiter.to_string())
+}
+
 /// What the `csv` crate reads; blank lines count as rows where there is one column, as they do
 /// here.
-fn read(bytes: &[u8], delimiter: u8) -> Cells {
+fn read(bytes: &[u8], delimiter: char) -> Cells {
+    let text = str::from_utf8(bytes).unwrap().replace(delimiter, &STAND_IN.to_string());
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
+        .delimiter(STAND_IN as u8)
         .has_headers(false)
         .flexible(true)
-        .from_reader(bytes);
-    reader
-        .byte_records()
-        .map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect())
-        .collect()
+        .from_reader(text.as_bytes());
+    let cell = |cell: &str| cell.replace(STAND_IN, &delimiter.to_string()).into_bytes();
+    reader.records().map(|record| record.unwrap().iter().map(cell).collect()).collect()
 }
 
 pub(crate) fn options(case: &Case, width: usize) -> SourceOptions {
@@ -173,6 +198,9 @@ pub(crate) fn options(case: &Case, width: usize) -> SourceOptions {
         delimiter: Some(case.delimiter),
         has_headers: Some(case.headers),
         columns: vec![ColumnChoice::Position(case.column % width + 1)],
+        skip_lines: Some(0),
+        // A cell may hold any text, and so what looks like rows.
+        trusts_quotes: true,
         ..SourceOptions::default()
     }
 }
@@ -228,12 +256,10 @@ pub(crate) fn strip_appended(bytes: &[u8], appended: &str, times: usize) -> Vec<
     text.replace(appended, "").into_bytes()
 }
 
-pub(crate) fn appended_text(cells: [&str; 5], delimiter: u8) -> String {
-    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
-    writer.write_record(cells).unwrap();
-    let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-    let quoted = written.trim_end_matches('\n').replace(" §", "\" §\"");
-    format!("{}{quoted}", char::from(delimiter))
+pub(crate) fn appended_text(cells: [&str; 5], delimiter: char) -> String {
+    let cell = |cell| write_cell(cell, csv::QuoteStyle::Necessary, delimiter, cells.len());
+    let quoted = cells.map(cell).map(|cell| cell.replace(" §", "\" §\""));
+    format!("{delimiter}{}", quoted.join(&delimiter.to_string()))
 }
 
 proptest! {
@@ -241,7 +267,8 @@ proptest! {
     fn a_table_survives_a_round_trip_with_five_appended_cells(table in table(), case in case()) {
         let width = table[0].len();
         let bytes = write(&table, &case);
-        let before = read(&bytes, case.delimiter);
+        let unspaced = Case { spaces: vec![0], ..case.clone() };
+        let before = read(&write(&table, &unspaced), case.delimiter);
         let mut rows: Vec<Vec<String>> = table.clone();
         // One column whose first cell is nothing but a mark is a file that begins with a blank
         // line.
@@ -260,7 +287,7 @@ proptest! {
         let passed = round_trip(source, &case).unwrap();
         prop_assert_eq!(&passed.pieces, &bytes);
 
-        let after = read(&passed.output, case.delimiter);
+        let is_unspaced = case.spaces.iter().all(|&spaces| spaces == 0);
         let data = rows.iter().skip(usize::from(case.headers));
         let column = case.column % width;
         if width > 1 {
@@ -269,7 +296,9 @@ proptest! {
                 let more = if case.headers && index == 0 { EXPECTED_NAMES } else { ANSWER };
                 cells.iter().cloned().chain(more.map(|cell| cell.as_bytes().to_vec())).collect()
             }).collect();
-            prop_assert_eq!(after, expected);
+            if is_unspaced {
+                prop_assert_eq!(read(&passed.output, case.delimiter), expected);
+            }
             let numbers: Vec<&str> = data.map(|row| row[column].as_str()).collect();
             prop_assert_eq!(&passed.numbers, &numbers);
         } else {
@@ -280,8 +309,11 @@ proptest! {
             let numbers = passed.numbers.iter().map(String::as_str);
             let found: Vec<&str> = numbers.filter(|cell| !cell.is_empty()).collect();
             prop_assert_eq!(found, filled);
-            prop_assert_eq!(after.len(), passed.numbers.len() + usize::from(case.headers));
-            prop_assert!(after.iter().all(|cells| cells.len() == 6));
+            if is_unspaced {
+                let after = read(&passed.output, case.delimiter);
+                prop_assert_eq!(after.len(), passed.numbers.len() + usize::from(case.headers));
+                prop_assert!(after.iter().all(|cells| cells.len() == 6));
+            }
         }
 
         let answer = appended_text(ANSWER, case.delimiter);

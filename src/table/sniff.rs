@@ -4,10 +4,13 @@
 use crate::table::detect::dialect::{SAMPLE_BYTES, Sample};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::layout::{Detected, Layout, LayoutDetector, SourceOptions};
-use crate::table::detect::preamble::{Preamble, detect_title_lines};
+use crate::table::detect::preamble::{Preamble, TitleDetector, TitleLines};
 use crate::table::error::SourceError;
 use crate::table::raw::decoder::TextDecoder;
-use crate::table::raw::framer::{FrameError, FrameResult, Framer, count_line_ends};
+use crate::table::raw::framer::{
+    FrameError, FrameResult, Framer, Row, count_line_ends, has_escaped_quote,
+};
+use crate::table::swallowed::find_swallowed_rows;
 
 /// What the beginning of an input says about the table.
 pub(crate) struct Sniffed {
@@ -15,8 +18,8 @@ pub(crate) struct Sniffed {
     pub preamble: Preamble,
     /// How the table is laid out.
     pub layout: Layout,
-    /// The number of lines above the header that look like a title, if any do.
-    pub title_lines: Option<u64>,
+    /// The lines above the header that look like a title.
+    pub titles: TitleLines,
 }
 
 /// Detects how a text is read, of which nothing is consumed yet. Returns `None` if more of it is
@@ -31,47 +34,132 @@ pub(crate) fn sniff(
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Sniffed>, SourceError> {
     let (all, complete) = (text.decoded(), text.is_complete());
-    let Some(preamble) = Preamble::parse(all, complete, options.skip_lines) else {
-        let line = 1 + count_line_ends(all);
-        return if text.is_overlong() {
-            Err(FrameError::RowTooLong { line }.into())
-        } else {
-            Ok(None)
-        };
-    };
-    let bytes = &all[preamble.byte_len..];
+    let skip_lines = options.skip_lines.unwrap_or(0);
+    let Some(preamble) = parse_preamble(text, skip_lines)? else { return Ok(None) };
     let delimiter = options.delimiter.or(preamble.delimiter);
-    let sample = match delimiter {
+    let detector =
+        TitleDetector { text: &all[preamble.byte_len..], complete, options, looks_like_mobile };
+    let titles = match detector.detect(delimiter) {
+        TitleLines::Unknown if can_grow(text) => return Ok(None),
+        // The user decided how many lines to skip, or that there is no header.
+        TitleLines::Skipped(lines)
+            if options.skip_lines.is_some() || options.has_headers == Some(false) =>
+        {
+            TitleLines::Suspected(preamble.lines + lines)
+        }
+        TitleLines::Suspected(lines) => TitleLines::Suspected(preamble.lines + lines),
+        TitleLines::Unknown => TitleLines::None,
+        titles => titles,
+    };
+    let preamble = match titles {
+        TitleLines::Skipped(lines) => match parse_preamble(text, preamble.lines + lines)? {
+            Some(preamble) => preamble,
+            None => return Ok(None),
+        },
+        _ => preamble,
+    };
+    sniff_table(text, encoding, options, looks_like_mobile, preamble, titles)
+}
+
+fn parse_preamble(text: &TextDecoder, lines: u64) -> Result<Option<Preamble>, FrameError> {
+    let preamble = Preamble::parse(text.decoded(), text.is_complete(), lines);
+    if preamble.is_none() && text.is_overlong() {
+        return Err(FrameError::RowTooLong { line: 1 + count_line_ends(text.decoded()) });
+    }
+    Ok(preamble)
+}
+
+/// Whether more of the text may be read in order to detect its layout.
+fn can_grow(text: &TextDecoder) -> bool {
+    !text.is_complete() && text.decoded().len() < SAMPLE_BYTES && !text.is_overlong()
+}
+
+/// Detects the layout of the table below `preamble`.
+fn sniff_table(
+    text: &TextDecoder,
+    encoding: &DetectedEncoding,
+    options: &SourceOptions,
+    looks_like_mobile: &dyn Fn(&str) -> bool,
+    preamble: Preamble,
+    titles: TitleLines,
+) -> Result<Option<Sniffed>, SourceError> {
+    let (all, complete) = (text.decoded(), text.is_complete());
+    let bytes = &all[preamble.byte_len..];
+    let sample = match options.delimiter.or(preamble.delimiter) {
         Some(delimiter) => Sample::read(bytes, delimiter, complete),
         None => Sample::detect(bytes, complete, looks_like_mobile),
     };
     let mut framer = Framer::new(sample.delimiter).with_line(preamble.lines + 1);
-    let line = match framer.frame(bytes, complete)? {
+    let first_row = match framer.frame(bytes, complete)? {
         FrameResult::Row(row) => {
             if options.lossy {
                 text.check_row_end(preamble.byte_len, &row, sample.delimiter)?;
             } else {
                 text.check_row(preamble.byte_len, &row)?;
             }
-            row.line
+            row
         }
         FrameResult::NeedMore if text.is_overlong() => {
             return Err(FrameError::RowTooLong { line: framer.line() }.into());
         }
         FrameResult::NeedMore => return Ok(None),
-        FrameResult::End => return Err(SourceError::Empty { skipped: options.skip_lines }),
-    };
-    let detector = LayoutDetector { sample: &sample, line, encoding, looks_like_mobile };
-    let can_grow = !complete && all.len() < SAMPLE_BYTES && !text.is_overlong();
-    let title_lines = || {
-        detect_title_lines(bytes, complete, delimiter, looks_like_mobile)
-            .map(|lines| lines + preamble.lines)
-    };
-    match detector.detect(options) {
-        Detected::NeedsMoreRows(_) | Detected::Unknown(_) if can_grow => Ok(None),
-        Detected::Layout(layout) | Detected::NeedsMoreRows(layout) => {
-            Ok(Some(Sniffed { preamble, layout, title_lines: title_lines() }))
+        FrameResult::End if options.allow_empty && !options.has_answers => {
+            let layout = Layout::empty(encoding, sample.delimiter);
+            return Ok(Some(Sniffed { preamble, layout, titles }));
         }
-        Detected::Unknown(error) => Err(SourceError::Column { error, title_lines: title_lines() }),
+        FrameResult::End => return Err(empty_error(options)),
+    };
+    let detector =
+        LayoutDetector { sample: &sample, line: first_row.line, encoding, looks_like_mobile };
+    match detector.detect(options) {
+        Detected::NeedsMoreRows(_) | Detected::HeaderOnly(..) | Detected::Unknown(_)
+            if can_grow(text) =>
+        {
+            Ok(None)
+        }
+        Detected::Layout(layout) | Detected::NeedsMoreRows(layout) => {
+            check_header_quotes(&framer, &layout, &first_row, options)?;
+            Ok(Some(Sniffed { preamble, layout, titles }))
+        }
+        Detected::HeaderOnly(layout, _) if complete && options.allow_empty => {
+            Ok(Some(Sniffed { preamble, layout, titles }))
+        }
+        Detected::HeaderOnly(..) if complete && options.requires_numbers => {
+            Err(SourceError::NoRows { has_header: true })
+        }
+        Detected::HeaderOnly(_, error) | Detected::Unknown(error) => {
+            Err(SourceError::Column { error, titles })
+        }
+    }
+}
+
+/// Refuses a header with a quoted cell that holds rows of the table.
+fn check_header_quotes(
+    framer: &Framer,
+    layout: &Layout,
+    header: &Row<'_>,
+    options: &SourceOptions,
+) -> Result<(), SourceError> {
+    if !layout.dialect.has_headers || options.flexible || options.trusts_quotes {
+        return Ok(());
+    }
+    match find_swallowed_rows(framer, layout, header) {
+        None => Ok(()),
+        Some(last) => Err(SourceError::SwallowedRows {
+            first: header.line,
+            last,
+            can_be_flexible: !options.has_answers,
+            has_escaped_quote: has_escaped_quote(header.content),
+        }),
+    }
+}
+
+/// The error for an input with neither a header nor a row.
+fn empty_error(options: &SourceOptions) -> SourceError {
+    let skipped = options.skip_lines.unwrap_or(0);
+    if options.requires_numbers && skipped == 0 {
+        SourceError::NoRows { has_header: false }
+    } else {
+        SourceError::Empty { skipped }
     }
 }

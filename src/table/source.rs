@@ -5,6 +5,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::domain::number::cell::MISSING_VALUE;
+use crate::domain::number::invalid::NonPerson;
+use crate::domain::number::plausible::could_be_number;
+use crate::table::detect::column_error::ColumnList;
 use crate::table::detect::columns::Column;
 use crate::table::detect::country_column::CountryColumn;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
@@ -12,13 +15,18 @@ use crate::table::detect::encoding::detect_encoding;
 use crate::table::detect::extra_columns::find_appended_column;
 use crate::table::detect::file_type::{self, Recognized};
 use crate::table::detect::layout::{Layout, SourceOptions};
+use crate::table::detect::non_person;
+use crate::table::detect::preamble::TitleLines;
 pub use crate::table::error::SourceError;
 use crate::table::header::Header;
 use crate::table::number_cells::NumberCells;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::decoder::TextDecoder;
-use crate::table::raw::framer::{FrameError, FrameResult, Framer, MAX_ROW_BYTES};
+use crate::table::raw::framer::{
+    FrameError, FrameResult, Framer, MAX_ROW_BYTES, Row, has_escaped_quote,
+};
 use crate::table::sniff::{Sniffed, sniff};
+use crate::table::swallowed;
 use crate::table::unpack::workbook::missing_values::MissingValues;
 
 /// A batch is returned once its rows take this many bytes.
@@ -32,7 +40,9 @@ pub struct Source {
     decoder: TextDecoder,
     framer: Framer,
     layout: Layout,
-    title_lines: Option<u64>,
+    titles: TitleLines,
+    /// The number of lines above the table.
+    skipped_lines: u64,
     lossy: bool,
     flexible: bool,
     missing_values: Arc<MissingValues>,
@@ -40,6 +50,13 @@ pub struct Source {
     can_be_flexible: bool,
     header: Header,
     trailing_blanks: Vec<u8>,
+    trusts_quotes: bool,
+    requires_numbers: bool,
+    allow_empty: bool,
+    /// The number of rows that were read.
+    rows: u64,
+    /// Whether a cell that could be meant as a number was read.
+    has_number: bool,
     /// An error that was met after rows which have to be returned first.
     failed: Option<SourceError>,
     /// Whether nothing follows the rows that were returned.
@@ -100,7 +117,7 @@ impl Source {
         sniffed: Sniffed,
         options: &SourceOptions,
     ) -> Result<Self, SourceError> {
-        let Sniffed { preamble, layout, title_lines } = sniffed;
+        let Sniffed { preamble, layout, titles } = sniffed;
         let mut framer = Framer::new(layout.dialect.delimiter).with_line(preamble.lines + 1);
         let names = &options.optional_columns;
         let header = Header::read(&mut decoder, &preamble, &layout, names, &mut framer)?;
@@ -109,13 +126,19 @@ impl Source {
             decoder,
             framer,
             layout,
-            title_lines,
+            titles,
+            skipped_lines: preamble.lines,
             lossy: options.lossy,
             flexible: options.flexible,
             missing_values: Arc::clone(&options.missing_values),
             can_be_flexible: !options.has_answers,
             header,
             trailing_blanks: Vec::new(),
+            trusts_quotes: options.trusts_quotes,
+            requires_numbers: options.requires_numbers,
+            allow_empty: options.allow_empty,
+            rows: 0,
+            has_number: false,
             failed: None,
             done: false,
         })
@@ -173,11 +196,16 @@ impl Source {
         self.layout.width()
     }
 
-    /// The number of lines above the header that look like a title, if any do. The user may have
-    /// meant to skip them.
+    /// The lines above the header that look like a title.
     #[must_use]
-    pub fn title_lines(&self) -> Option<u64> {
-        self.title_lines
+    pub(crate) fn titles(&self) -> TitleLines {
+        self.titles
+    }
+
+    /// The number of lines above the table, as `--skip-lines` counts them.
+    #[must_use]
+    pub(crate) fn skipped_lines(&self) -> u64 {
+        self.skipped_lines
     }
 
     /// Everything before the first row of data.
@@ -199,12 +227,12 @@ impl Source {
     /// [`SourceError`] for the first row that cannot be read, once the rows before it were
     /// returned. `None` follows.
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, SourceError> {
-        if self.done {
-            return Ok(None);
-        }
         if let Some(error) = self.failed.take() {
             self.done = true;
             return Err(error);
+        }
+        if self.done {
+            return Ok(None);
         }
         let mut batch = Batch::with_capacity(self.decoder.raw().len().min(BATCH_BYTES));
         while batch.len() < max_rows.max(1) && batch.byte_len() < BATCH_BYTES {
@@ -235,16 +263,8 @@ impl Source {
                     } else {
                         self.decoder.check_row(0, &row)?;
                     }
-                    let (found, expected) = (self.framer.width(), self.layout.width());
-                    if found > expected && !self.flexible {
-                        return Err(SourceError::Ragged {
-                            line: row.line,
-                            found,
-                            expected,
-                            title_lines: self.title_lines,
-                            can_be_flexible: self.can_be_flexible,
-                        });
-                    }
+                    self.check_quotes(&row)?;
+                    let answer_delimiters = self.check_width(&row)?;
                     let numbers = self.layout.columns.iter().map(|column| column.index);
                     let countries =
                         self.layout.country_columns.iter().flatten().map(|column| column.index);
@@ -257,8 +277,14 @@ impl Source {
                         }
                         cell => cell.map_or(Cow::Borrowed(""), String::from_utf8_lossy),
                     });
-                    let missing = expected.saturating_sub(found);
-                    batch.push(&self.decoder.raw_row(&row), cells, missing);
+                    batch.push(&self.decoder.raw_row(&row), cells, answer_delimiters);
+                    let columns = self.layout.columns.len();
+                    if batch.cells(batch.len() - 1).take(columns).any(could_be_number) {
+                        self.has_number = true;
+                    } else {
+                        batch.set_non_person(self.classify_non_person());
+                    }
+                    self.rows += 1;
                     let (size, start) = (row.byte_len(), self.decoder.offset());
                     self.decoder.consume(size);
                     batch.count_source_bytes(self.decoder.offset() - start);
@@ -275,10 +301,79 @@ impl Source {
                 FrameResult::End => {
                     self.trailing_blanks = self.decoder.raw().to_vec();
                     self.done = true;
-                    return Ok(false);
+                    return self.check_content().map(|()| false);
                 }
             }
         }
+    }
+
+    /// What the row is, which has no number, if it is not about a person.
+    fn classify_non_person(&self) -> Option<NonPerson> {
+        let cells: Vec<_> = self.framer.cells().map(String::from_utf8_lossy).collect();
+        let cells: Vec<&str> = cells.iter().map(|cell| &**cell).collect();
+        non_person::classify(&cells, &self.layout, self.rows == 0)
+    }
+
+    /// The number of delimiters between the row and its answer.
+    fn check_width(&self, row: &Row<'_>) -> Result<usize, SourceError> {
+        let Dialect { delimiter, .. } = self.layout.dialect;
+        let (found, expected) = (self.framer.width(), self.layout.width());
+        let ends_with_delimiter = || {
+            let last = self.framer.cell(expected).is_some_and(<[u8]>::is_empty);
+            last && row.content.ends_with(delimiter.encode_utf8(&mut [0; 4]).as_bytes())
+        };
+        // Many exports end each row, but not the header, with a delimiter.
+        if found == expected + 1 && ends_with_delimiter() {
+            return Ok(0);
+        }
+        if found > expected && !self.flexible {
+            return Err(SourceError::Ragged {
+                line: row.line,
+                found,
+                expected,
+                titles: self.titles,
+                can_be_flexible: self.can_be_flexible,
+                has_escaped_quote: has_escaped_quote(row.content),
+            });
+        }
+        Ok(1 + expected.saturating_sub(found))
+    }
+
+    /// Refuses a quoted cell that holds rows of the table: one stray quote opened it, and another
+    /// one closed it, so that nobody would be asked about the people between them.
+    fn check_quotes(&self, row: &Row<'_>) -> Result<(), SourceError> {
+        if self.flexible || self.trusts_quotes {
+            return Ok(());
+        }
+        match swallowed::find_swallowed_rows(&self.framer, &self.layout, row) {
+            None => Ok(()),
+            Some(last) => Err(SourceError::SwallowedRows {
+                first: row.line,
+                last,
+                can_be_flexible: self.can_be_flexible,
+                has_escaped_quote: has_escaped_quote(row.content),
+            }),
+        }
+    }
+
+    /// Judges the whole input once it was read, so that a pipe is judged too.
+    fn check_content(&self) -> Result<(), SourceError> {
+        if !self.requires_numbers || self.has_number {
+            return Ok(());
+        }
+        if self.rows == 0 {
+            let has_header = !self.layout.first_row.is_empty();
+            return if self.allow_empty { Ok(()) } else { Err(SourceError::NoRows { has_header }) };
+        }
+        let columns = self.layout.columns.iter();
+        let columns: Vec<_> =
+            columns.map(|column| (column.index, column.name.as_deref())).collect();
+        Err(SourceError::NoNumber {
+            rows: self.rows,
+            columns: ColumnList::new(&columns, &[]),
+            missing_values: Arc::clone(&self.missing_values),
+            titles: self.titles,
+        })
     }
 }
 
@@ -337,7 +432,7 @@ mod tests {
             encoding: Encoding::Utf8,
             encoding_reason: why,
             has_bom: true,
-            delimiter: b';',
+            delimiter: ';',
             has_headers: true,
         };
         assert_eq!((source.dialect(), source.width()), (&dialect, 2));
@@ -402,12 +497,12 @@ mod tests {
 
     #[test]
     fn valid_rows_precede_the_error_and_nothing_follows() {
-        let mut source = open(&[b"a,mobile\nx,138\ny\nz,,\nw,138\n"]).unwrap();
+        let mut source = open(&[b"a,mobile\nx,138\ny\nz,,x\nw,138\n"]).unwrap();
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 2);
         let error = source.next_batch(100).unwrap_err();
         assert!(matches!(
             error,
-            SourceError::Ragged { line: 4, found: 3, expected: 2, title_lines: None, .. }
+            SourceError::Ragged { line: 4, found: 3, expected: 2, titles: TitleLines::None, .. }
         ));
         assert!(source.next_batch(100).unwrap().is_none());
     }
@@ -420,11 +515,11 @@ mod tests {
         assert!(matches!(refused(b"a,b\n1,2\n"), SourceError::Column { .. }));
         assert!(matches!(
             refused(b"\n\"phone\n138"),
-            SourceError::Frame(FrameError::UnclosedQuote { line: 2 })
+            SourceError::Frame(FrameError::UnclosedQuote { line: 2, .. })
         ));
         let error = refused(b"phone,a\n138,b\n\n138,\"b\n\nc,d\n");
         assert!(
-            matches!(error, SourceError::Frame(FrameError::UnclosedQuote { line: 4 })),
+            matches!(error, SourceError::Frame(FrameError::UnclosedQuote { line: 4, .. })),
             "{error}"
         );
         let error = refused(b"\xEF\xBB\xBF\xCA\xD6\xBB\xFA\n138\n");

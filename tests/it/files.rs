@@ -2,6 +2,7 @@
 
 pub(crate) mod bad_input;
 pub(crate) mod columns;
+pub(crate) mod content;
 pub(crate) mod country_column;
 pub(crate) mod dialects;
 pub(crate) mod diff;
@@ -11,6 +12,7 @@ pub(crate) mod expect;
 pub(crate) mod failed;
 pub(crate) mod fuzz_corpus;
 pub(crate) mod numbers;
+pub(crate) mod quotes;
 pub(crate) mod retry_failed;
 pub(crate) mod rows;
 pub(crate) mod samples;

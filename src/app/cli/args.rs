@@ -10,7 +10,9 @@ use humantime::DurationError;
 use tr::tr;
 
 use crate::app::cli::help;
-use crate::app::cli::input_args::{ApiArgs, NumberArgs, RateLimitArgs, ReaderArgs, ShardArgs};
+use crate::app::cli::input_args::{
+    ApiArgs, ContentArgs, NumberArgs, RateLimitArgs, ReaderArgs, ShardArgs,
+};
 use crate::app::cli::shared_args::{
     DiffArgs, MessageArgs, NetworkArgs, QuotaArgs, ReportArgs, StateArgs, StateCommand,
     describe_duration_error,
@@ -157,6 +159,8 @@ pub struct ResolveArgs {
     pub expect: Option<ColumnChoice>,
     #[command(flatten)]
     pub sharding: ShardArgs,
+    #[command(flatten)]
+    pub content: ContentArgs,
     #[command(flatten)]
     pub reader: ReaderArgs,
     /// Encoding of the output [default: that of the input]
@@ -349,6 +353,8 @@ pub struct PlanArgs {
 
     #[command(flatten)]
     pub sharding: ShardArgs,
+    #[command(flatten)]
+    pub content: ContentArgs,
     #[command(flatten)]
     pub reader: ReaderArgs,
     #[command(flatten)]

@@ -34,7 +34,6 @@ impl ValueKind {
             ArgAction::SetTrue | ArgAction::SetFalse => Self::Bool,
             ArgAction::Count => Self::Integer,
             _ if is(&[TypeId::of::<bool>()]) => Self::Bool,
-            // Not u8: that is the delimiter, a character.
             _ if is(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>()]) => {
                 Self::Integer
             }

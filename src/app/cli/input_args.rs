@@ -49,7 +49,7 @@ pub struct ReaderArgs {
     pub no_headers: bool,
     /// Delimiter: a character, or tab [default: detected]
     #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter)]
-    pub delimiter: Option<u8>,
+    pub delimiter: Option<char>,
     /// Sheet of a workbook [default: detected]
     ///
     /// By name or by number from 1. The default is the first visible sheet with a column of numbers
@@ -67,15 +67,14 @@ pub struct ReaderArgs {
         action = ArgAction::SetTrue
     )]
     pub lossy_cells: bool,
-    /// Keep N lines above the header unchanged: titles, comments
+    /// Keep N lines above the header unchanged: titles, comments [default: detected]
     #[arg(
         long,
         value_name = "N",
         env = "DINGMAP_SKIP_LINES",
-        value_parser = |text: &str| whole_number::parse::<u64>(text, 0..=MAX_COUNT),
-        default_value_t = 0
+        value_parser = |text: &str| whole_number::parse::<u64>(text, 0..=MAX_COUNT)
     )]
-    pub skip_lines: u64,
+    pub skip_lines: Option<u64>,
     /// Keep rows with more cells than the header; the new cells follow the extra ones
     #[arg(
         long,
@@ -97,6 +96,23 @@ pub struct ShardArgs {
     /// of this shard; `dingmap merge` merges the shards
     #[arg(long, value_name = "K/N", env = "DINGMAP_SHARD", value_parser = parse_shard)]
     pub shard: Option<Shard>,
+}
+
+/// What the input must contain.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Input and output")]
+pub struct ContentArgs {
+    /// Accept an input without rows
+    ///
+    /// Otherwise an empty input, or one with only a header, ends with exit status 3, and no output
+    /// is replaced
+    #[arg(
+        long,
+        env = "DINGMAP_ALLOW_EMPTY",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
+    pub allow_empty: bool,
 }
 
 /// Which cells are valid numbers.

@@ -25,9 +25,9 @@ use crate::engine::backoff::RetryPolicy;
 use crate::engine::io::row_format::RowOptions;
 use crate::engine::limits::RunLimits;
 use crate::sandbox::script::Script;
+use crate::table::detect::dialect::Dialect;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::prescan::Prescan;
-use crate::table::raw::encoding::Encoding;
 use crate::table::write::sink::SinkOptions;
 
 /// Endpoint, credentials and connection settings.
@@ -189,6 +189,9 @@ pub(crate) fn reader_options(args: &ReaderArgs, rows: &RowOptions) -> SourceOpti
         extra_columns: rows.extra_columns(),
         optional_columns: rows.optional_columns(),
         missing_values: Arc::default(),
+        trusts_quotes: false,
+        requires_numbers: false,
+        allow_empty: false,
     }
 }
 
@@ -229,16 +232,17 @@ pub(crate) fn output_columns(args: &ResolveArgs) -> Result<RowOptions, Failure> 
 /// The minimum size of a row's new cells in bytes: `,u,,found,0,`.
 const MIN_APPENDED_BYTES: u64 = 12;
 
-/// How to write the output. `input` is the encoding of the input, `prescan` its size if it was
-/// scanned.
+/// How to write the output. `dialect` is that of the input, `prescan` its size if it was scanned.
 ///
 /// # Errors
-/// 2 for a byte order mark in an encoding without one, and for `--lossy-cells` with a conversion.
+/// 2 for a byte order mark or a delimiter that the encoding lacks, and for `--lossy-cells` with a
+/// conversion.
 pub(crate) fn output_style(
     args: &ResolveArgs,
-    input: Encoding,
+    dialect: &Dialect,
     prescan: Option<&Prescan>,
 ) -> Result<SinkOptions, Failure> {
+    let Dialect { encoding: input, delimiter, .. } = *dialect;
     let encoding = args.output_encoding.unwrap_or(input);
     if args.reader.lossy_cells && encoding != input {
         let text = tr!(
@@ -254,6 +258,15 @@ pub(crate) fn output_style(
             "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or \
              remove --output-bom",
             encoding
+        );
+        return Err(Failure::with_message(Exit::Usage, text));
+    }
+    if !encoding.has_char(delimiter) {
+        let text = tr!(
+            "{encoding} has no {delimiter}, the delimiter of the table: choose another \
+             --output-encoding or --delimiter",
+            encoding,
+            delimiter
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }

@@ -389,7 +389,7 @@ pub struct DiffArgs {
         help_heading = "File format",
         value_parser = parse_delimiter
     )]
-    pub delimiter: Option<u8>,
+    pub delimiter: Option<char>,
     /// Encoding of both files [default: detected]
     #[arg(
         short,
@@ -402,16 +402,15 @@ pub struct DiffArgs {
     /// Sheet of both workbooks, by name or number [default: detected]
     #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "File format")]
     pub sheet: Option<String>,
-    /// Number of lines to skip above the header of both files
+    /// Number of lines to skip above the header of both files [default: detected]
     #[arg(
         long,
         value_name = "N",
         env = "DINGMAP_SKIP_LINES",
         value_parser = |text: &str| whole_number::parse::<u64>(text, 0..=MAX_COUNT),
-        help_heading = "File format",
-        default_value_t = 0
+        help_heading = "File format"
     )]
-    pub skip_lines: u64,
+    pub skip_lines: Option<u64>,
     #[command(flatten)]
     pub messages: MessageArgs,
 }

@@ -110,7 +110,7 @@ fn read_first_row(path: &Path, matches: &ArgMatches) -> Option<Vec<String>> {
     let options = SourceOptions {
         encoding: matches.try_get_one("encoding").ok().flatten().copied(),
         delimiter: matches.try_get_one("delimiter").ok().flatten().copied(),
-        skip_lines: matches.try_get_one("skip_lines").ok().flatten().copied().unwrap_or_default(),
+        skip_lines: matches.try_get_one("skip_lines").ok().flatten().copied(),
         has_headers: Some(true),
         // Any column will do: the one with the numbers may be the one being completed.
         columns: vec![ColumnChoice::Position(1)],

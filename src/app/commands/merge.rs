@@ -129,7 +129,7 @@ fn open_shards(args: &MergeArgs, input: &Source) -> Result<Vec<NamedSource>, Fai
     let options = SourceOptions {
         encoding: Some(args.output_encoding.unwrap_or(dialect.encoding)),
         lossy: args.reader.lossy_cells,
-        skip_lines: args.reader.skip_lines,
+        skip_lines: Some(input.skipped_lines()),
         flexible: args.reader.flexible,
         delimiter: Some(dialect.delimiter),
         has_headers: Some(dialect.has_headers),

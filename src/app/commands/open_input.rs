@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tr::tr;
 
 use crate::app::cli::args::ResolveArgs;
-use crate::app::cli::input_args::ReaderArgs;
+use crate::app::cli::input_args::{ContentArgs, ReaderArgs};
 use crate::app::cli::options;
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::exit::{Exit, Failure};
@@ -54,10 +54,11 @@ pub(crate) struct InputSpec<'a> {
 fn open_with_prescan(
     path: &Path,
     reader: &ReaderArgs,
+    content: &ContentArgs,
     rules: NumberRules,
     row_options: &RowOptions,
 ) -> Result<OpenedInput, Failure> {
-    let input = InputSpec::from_args(path, reader, rules.default_region, row_options);
+    let input = InputSpec::from_args(path, reader, content, rules.default_region, row_options);
     if !is_regular_file(path) {
         return input.open();
     }
@@ -85,10 +86,9 @@ pub(crate) async fn open_interruptible(
     row_options: &RowOptions,
     signals: &mut Signals,
 ) -> Result<OpenedInput, Failure> {
-    let (path, reader, rules) =
-        (args.input.clone(), args.reader.clone(), options::number_rules(&args.numbers));
-    let row_options = row_options.clone();
-    let open = move || open_with_prescan(&path, &reader, rules, &row_options);
+    let (path, reader, content) = (args.input.clone(), args.reader.clone(), args.content.clone());
+    let (rules, row_options) = (options::number_rules(&args.numbers), row_options.clone());
+    let open = move || open_with_prescan(&path, &reader, &content, rules, &row_options);
     signals.run_blocking(open, tr!("interrupted before the first call")).await?
 }
 
@@ -96,9 +96,10 @@ pub(crate) async fn open_interruptible(
 pub(crate) fn open_single_pass(
     path: &Path,
     reader: &ReaderArgs,
+    content: &ContentArgs,
     region: DefaultRegion,
 ) -> Result<OpenedInput, Failure> {
-    InputSpec::from_args(path, reader, region, &RowOptions::default()).open()
+    InputSpec::from_args(path, reader, content, region, &RowOptions::default()).open()
 }
 
 /// Whether the input is a file that can be read more than once.
@@ -149,15 +150,16 @@ impl<'a> InputSpec<'a> {
     fn from_args(
         path: &'a Path,
         reader: &'a ReaderArgs,
+        content: &ContentArgs,
         region: DefaultRegion,
         row_options: &RowOptions,
     ) -> Self {
-        Self {
-            path,
-            sheet: reader.sheet.as_deref(),
-            options: options::reader_options(reader, row_options),
-            region,
-        }
+        let options = SourceOptions {
+            requires_numbers: true,
+            allow_empty: content.allow_empty,
+            ..options::reader_options(reader, row_options)
+        };
+        Self { path, sheet: reader.sheet.as_deref(), options, region }
     }
 
     /// # Errors
@@ -178,10 +180,12 @@ impl<'a> InputSpec<'a> {
 
     /// How well a sheet fits as the table of numbers, by the CSV of its first rows.
     fn rate_sheet(&self, csv: Vec<u8>) -> SheetFit {
-        let delimiter = self.options.delimiter.unwrap_or(b',');
+        let delimiter = self.options.delimiter.unwrap_or(',');
         let options = SourceOptions {
             encoding: Some(Encoding::Utf8),
             delimiter: Some(delimiter),
+            trusts_quotes: true,
+            requires_numbers: false,
             ..self.options.clone()
         };
         let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);
@@ -272,6 +276,7 @@ impl<'a> InputSpec<'a> {
             let text = tr!("{name} is a workbook, which needs no --encoding: leave it out", name);
             return Err(Failure::with_message(Exit::Usage, text));
         }
+        options.trusts_quotes = opened.delimiter.is_some();
         options.delimiter = opened.delimiter.or(options.delimiter);
         options.missing_values = Arc::new(mem::take(&mut opened.missing_values));
         options.read_sample_first = is_regular_file(self.path);

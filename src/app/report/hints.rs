@@ -179,7 +179,7 @@ fn is_significant(part: u64, whole: u64, percent: u64, few: u64) -> bool {
 
 fn cell_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     let rows = facts.totals.rows_in - facts.totals.rows_kept;
-    let [_, rounded, short, eight, landlines, missing_values, other] =
+    let [_, rounded, short, eight, landlines, missing_values, _, other] =
         InvalidKind::ALL.map(|kind| facts.row_stats.invalid(kind));
     let mut hints = Vec::new();
     // One is proof: nobody types 1.38E+10.

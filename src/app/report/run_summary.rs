@@ -219,7 +219,7 @@ impl RunSummary {
         self.input.rows = rows;
         self.input.sha256 = sha256;
         self.input.encoding = Some(dialect.encoding.to_string());
-        self.input.delimiter = Some(char::from(dialect.delimiter).to_string());
+        self.input.delimiter = Some(dialect.delimiter.to_string());
         self.input.header = Some(dialect.has_headers);
         let column = |column: &Column| ColumnInfo {
             position: column.index + 1,

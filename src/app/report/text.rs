@@ -10,6 +10,7 @@ use crate::app::cli::paths::OutputTargets;
 use crate::app::exit::format_duration;
 use crate::app::report::hints::Hint;
 use crate::domain::expected::Expected;
+use crate::domain::number::invalid::InvalidKind;
 use crate::domain::outcome::Status;
 use crate::domain::redact::sanitize;
 use crate::domain::row_stats::RowStats;
@@ -19,7 +20,7 @@ use crate::domain::verdict::Limit;
 use crate::table::detect::columns::Column;
 use crate::table::detect::country_column::CountryColumn;
 use crate::table::detect::encoding::EncodingReason;
-use crate::table::detect::preamble;
+use crate::table::detect::preamble::{self, TitleLines};
 use crate::table::source::Source;
 use crate::table::write::output::Target;
 
@@ -54,12 +55,19 @@ pub(crate) fn describe_input(
             (false, _) => tr!("{encoding} ({why})", encoding, why),
         }),
         Some(match dialect.delimiter {
-            b',' => tr!("commas"),
-            b';' => tr!("semicolons"),
-            b'\t' => tr!("tabs"),
-            other => format!("{:?}", char::from(other)),
+            ',' => tr!("commas"),
+            ';' => tr!("semicolons"),
+            '\t' => tr!("tabs"),
+            '，' => tr!("full-width commas"),
+            '；' => tr!("full-width semicolons"),
+            other => format!("{other:?}"),
         }),
         Some(if dialect.has_headers { tr!("a header") } else { tr!("no header") }),
+        match source.titles() {
+            TitleLines::Skipped(lines) => Some(tr!("{n} title line above the header skipped"
+                | "{n} title lines above the header skipped" % lines)),
+            _ => None,
+        },
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
     let column = |(column, country): (&Column, &Option<CountryColumn>)| {
@@ -84,7 +92,7 @@ pub(crate) fn describe_input(
         title,
         read = read.join(&tr!(", ")),
         columns = columns.join(&tr!(", then ")),
-        hint = preamble::title_hint(source.title_lines())
+        hint = preamble::title_hint(source.titles())
     )
 }
 
@@ -95,7 +103,8 @@ pub(crate) fn describe_run(
     totals: &Totals,
     elapsed: Duration,
     targets: &OutputTargets,
-    expected: Option<&RowStats>,
+    row_stats: &RowStats,
+    is_compared: bool,
     hints: &[Hint],
 ) -> String {
     let numbers = tr!("{n} distinct number" | "{n} distinct numbers" % totals.numbers_asked);
@@ -137,7 +146,17 @@ pub(crate) fn describe_run(
             let _ = write!(text, "\n{}", line.trim_end());
         }
     }
-    if let Some(row_stats) = expected {
+    let non_persons = row_stats.invalid(InvalidKind::NonPerson);
+    if non_persons > 0 {
+        let line = tr!(
+            "{n} invalid row is not about a person: a total, a signature, a page number or a header"
+                | "{n} invalid rows are not about a person: totals, signatures, page numbers or \
+                   headers"
+                    % non_persons
+        );
+        let _ = write!(text, "\n  {line}");
+    }
+    if is_compared {
         text.push('\n');
         text.push_str(&describe_expected(row_stats, totals.rows_out));
     }
@@ -400,7 +419,8 @@ mod tests {
             &totals,
             Duration::from_millis(1234),
             &targets(),
-            Some(&row_stats),
+            &row_stats,
+            true,
             &hints,
         );
         assert!(
@@ -429,7 +449,7 @@ mod tests {
         totals.pause_time_by_limit[Limit::App as usize] = Duration::from_secs(1);
         totals.pause_time_by_limit[Limit::Address as usize] = Duration::from_mins(1);
         totals.rows_kept = 2;
-        let text = describe_run(&totals, Duration::ZERO, &targets(), None, &hints);
+        let text = describe_run(&totals, Duration::ZERO, &targets(), &row_stats, false, &hints);
         assert!(
             text.contains(", 2 rows kept as they were\n") && !text.contains("expected"),
             "{text}"

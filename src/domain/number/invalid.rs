@@ -94,6 +94,9 @@ pub enum Invalid {
         cell = .0
     ))]
     UnknownCountry(String),
+    /// The row is not about a person.
+    #[error("{0}")]
+    NonPerson(NonPerson),
 }
 
 /// The length of a number that is too short or too long for its country.
@@ -103,6 +106,21 @@ pub struct NumberLength {
     pub country: u16,
     /// The number of digits: all for a mainland number, otherwise those after the country code.
     pub digits: usize,
+}
+
+/// What a row of a list is that is not about a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NonPerson {
+    /// With the word for it.
+    #[error("{}", tr!("a total ({word}), not a person", word = .0))]
+    Total(&'static str),
+    /// With the word for it.
+    #[error("{}", tr!("a line for signatures ({word}), not a person", word = .0))]
+    Signature(&'static str),
+    #[error("{}", tr!("a page number, not a person"))]
+    PageNumber,
+    #[error("{}", tr!("the header again, not a person"))]
+    Header,
 }
 
 /// The kinds of [`Invalid`] for which a hint can name one remedy for many rows.
@@ -116,17 +134,20 @@ pub enum InvalidKind {
     /// A landline or a service number.
     Landline,
     MissingValue,
+    /// The row is not about a person.
+    NonPerson,
     Other,
 }
 
 impl InvalidKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::Rounded,
         Self::TooShort,
         Self::EightDigits,
         Self::Landline,
         Self::MissingValue,
+        Self::NonPerson,
         Self::Other,
     ];
 }
@@ -144,6 +165,7 @@ impl Invalid {
             }
             Self::TooShort(_) => InvalidKind::TooShort,
             Self::Landline | Self::ServiceNumber => InvalidKind::Landline,
+            Self::NonPerson(_) => InvalidKind::NonPerson,
             Self::Several { reason, .. } => reason.kind(),
             Self::NotANumber
             | Self::MoreThanNumbers
@@ -177,6 +199,7 @@ impl Invalid {
             | Self::NotANumber
             | Self::MoreThanNumbers
             | Self::Fraction
+            | Self::NonPerson(_)
             | Self::Several { .. }
             | Self::CountryMismatch { .. }
             | Self::UnknownCountry(_) => false,

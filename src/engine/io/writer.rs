@@ -243,7 +243,7 @@ mod tests {
         let options = SourceOptions {
             columns: vec![ColumnChoice::Name("phone".to_owned())],
             encoding: Some(case.encoding),
-            delimiter: Some(b','),
+            delimiter: Some(','),
             extra_columns: wanted.extra_columns(),
             has_answers,
             flexible: true,

@@ -172,6 +172,12 @@ impl ColumnDetector<'_> {
         }
     }
 
+    /// The first column, in a table without a cell.
+    #[must_use]
+    pub(crate) fn first_column(&self) -> Column {
+        self.detected(0, tr!("the input has no rows"))
+    }
+
     fn detected(&self, index: usize, reason: String) -> Column {
         Column { index, name: self.name(index), reason }
     }

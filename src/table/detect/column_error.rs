@@ -162,6 +162,14 @@ pub enum ColumnError {
     Ambiguous { columns: ColumnList },
 }
 
+impl ColumnError {
+    /// Whether no column was requested and none could be detected.
+    #[must_use]
+    pub(crate) fn is_undetected(&self) -> bool {
+        matches!(self, Self::NoMobileColumn { .. } | Self::Ambiguous { .. })
+    }
+}
+
 /// A list of columns in a message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ColumnList(Vec<String>);

@@ -2,7 +2,7 @@
 
 use tr::tr;
 
-use crate::table::detect::encoding::EncodingReason;
+use crate::table::detect::encoding::{DetectedEncoding, EncodingReason};
 use crate::table::detect::header_words::{self, HeaderMatch};
 use crate::table::raw::encoding::Encoding;
 use crate::table::raw::framer::{FrameResult, Framer};
@@ -14,10 +14,23 @@ pub struct Dialect {
     pub encoding_reason: EncodingReason,
     /// Whether the file begins with a byte order mark.
     pub has_bom: bool,
-    /// The byte between two cells.
-    pub delimiter: u8,
+    /// The character between two cells.
+    pub delimiter: char,
     /// Whether the first row has the column names.
     pub has_headers: bool,
+}
+
+impl Dialect {
+    #[must_use]
+    pub(crate) fn new(encoding: &DetectedEncoding, delimiter: char, has_headers: bool) -> Self {
+        Self {
+            encoding: encoding.encoding,
+            encoding_reason: encoding.reason,
+            has_bom: encoding.bom_len > 0,
+            delimiter,
+            has_headers,
+        }
+    }
 }
 
 /// The maximum size of the sample in bytes.
@@ -25,37 +38,37 @@ pub(crate) const SAMPLE_BYTES: usize = 64 << 10;
 /// The maximum number of rows of the sample whose cells are kept.
 const SAMPLE_ROWS: usize = 200;
 /// The delimiters that are detected. The first one is the default.
-pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub(crate) const DELIMITERS: [char; 6] = [',', ';', '\t', '|', '，', '；'];
+/// The delimiters that are not ASCII. People also write `、` and `｜` inside a cell, so these two are
+/// not detected.
+const WIDE_DELIMITERS: [char; 4] = ['，', '；', '、', '｜'];
 
 /// An invalid delimiter.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
     "invalid delimiter: use one ASCII character other than a letter, a digit, a quote, a question \
-     mark, a backslash or a line end, or the word `tab`"
+     mark, a backslash or a line end, one of ， ； 、 ｜, or the word `tab`"
 ))]
 pub(crate) struct DelimiterError;
 
 /// Parses a delimiter: the character itself, `tab` or `\t`.
-pub(crate) fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
-    match text.as_bytes() {
-        b"tab" | b"\\t" => Ok(b'\t'),
-        // An appended cell may get a question mark for a character that the encoding lacks, an
-        // apostrophe from
-        // --excel-safe, and in Shift_JIS a backslash for a yen sign, after its quotes are decided.
-        [byte]
-            if byte.is_ascii()
-                && !byte.is_ascii_alphanumeric()
-                && !b"\"'?\\\r\n\0".contains(byte) =>
-        {
-            Ok(*byte)
-        }
-        _ => Err(DelimiterError),
+pub(crate) fn parse_delimiter(text: &str) -> Result<char, DelimiterError> {
+    if matches!(text, "tab" | "\\t") {
+        return Ok('\t');
     }
+    let mut letters = text.chars();
+    let (Some(letter), None) = (letters.next(), letters.next()) else { return Err(DelimiterError) };
+    // An appended cell may get a question mark for a character that the encoding lacks, an
+    // apostrophe from --excel-safe, and in Shift_JIS a backslash for a yen sign, after its quotes
+    // are decided.
+    let is_plain =
+        letter.is_ascii() && !letter.is_ascii_alphanumeric() && !"\"'?\\\r\n\0".contains(letter);
+    if is_plain || WIDE_DELIMITERS.contains(&letter) { Ok(letter) } else { Err(DelimiterError) }
 }
 
 /// The complete rows at the beginning of the input, read with one delimiter.
 pub(crate) struct Sample {
-    pub delimiter: u8,
+    pub delimiter: char,
     /// The cells of the first rows. Invalid bytes are replaced.
     pub rows: Vec<Vec<String>>,
     /// The line on which each of them starts; the first line of the sample is line 1.
@@ -80,7 +93,7 @@ impl Sample {
     /// Reads the complete rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` means that
     /// nothing follows.
     #[must_use]
-    pub(crate) fn read(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
+    pub(crate) fn read(bytes: &[u8], delimiter: char, complete: bool) -> Self {
         let mut framer = Framer::new(delimiter);
         let mut sample = Self {
             delimiter,
@@ -188,7 +201,7 @@ mod tests {
     }
 
     fn detect(text: &str, complete: bool) -> char {
-        char::from(Sample::detect(text.as_bytes(), complete, &mobile).delimiter)
+        Sample::detect(text.as_bytes(), complete, &mobile).delimiter
     }
 
     #[test]
@@ -199,6 +212,13 @@ mod tests {
         assert_eq!(detect("A|13800138000|x\n", true), '|');
         assert_eq!(detect("A;13800138000;1,5\nB;13800138001;2,5\n", true), ';');
         assert_eq!(detect("a,b;c,d;e\n", true), ',');
+        assert_eq!(detect("姓名，手机号\n甲，13800138000\n乙，13800138001\n", true), '，');
+        assert_eq!(detect("甲；13800138000\n乙；13800138001\n", true), '；');
+        // Header and rows disagree, or the character is part of a cell.
+        assert_eq!(detect("姓名,手机号\n甲，13800138000\n乙，13800138001\n", true), ',');
+        assert_eq!(detect("姓名，手机号\n甲,13800138000\n乙,13800138001\n", true), ',');
+        assert_eq!(detect("名，字,手机号\n甲，乙,13800138000\n丙，丁,13800138001\n", true), ',');
+        assert_eq!(detect("手机号\n13800138000，13900139000\n", true), ',');
     }
 
     #[test]
@@ -211,9 +231,9 @@ mod tests {
     #[test]
     fn a_truncated_last_row_is_ignored() {
         assert_eq!(detect("a;b\n1;2\n3;4\n\"5;6,7,8", false), ';');
-        assert_eq!(Sample::read(b"a,b\nc,", b',', false).rows.len(), 1);
-        assert_eq!(Sample::read(b"a,b\nc,", b',', true).rows.len(), 2);
-        assert_eq!(Sample::read(b"\"a\n", b',', false).rows.len(), 0);
+        assert_eq!(Sample::read(b"a,b\nc,", ',', false).rows.len(), 1);
+        assert_eq!(Sample::read(b"a,b\nc,", ',', true).rows.len(), 2);
+        assert_eq!(Sample::read(b"\"a\n", ',', false).rows.len(), 0);
     }
 
     #[test]
@@ -236,11 +256,12 @@ mod tests {
 
     #[test]
     fn delimiters_are_parsed_as_typed() {
-        assert_eq!(parse_delimiter(";"), Ok(b';'));
-        assert_eq!(parse_delimiter("tab"), Ok(b'\t'));
-        assert_eq!(parse_delimiter("\\t"), Ok(b'\t'));
-        assert_eq!(parse_delimiter("\t"), Ok(b'\t'));
-        for wrong in ["", "\"", "\n", "，", ",,"] {
+        assert_eq!(parse_delimiter(";"), Ok(';'));
+        assert_eq!(parse_delimiter("tab"), Ok('\t'));
+        assert_eq!(parse_delimiter("\\t"), Ok('\t'));
+        assert_eq!(parse_delimiter("\t"), Ok('\t'));
+        assert_eq!(parse_delimiter("，"), Ok('，'));
+        for wrong in ["", "\"", "\n", "手", "。", ",,", "，，", "a"] {
             assert_eq!(parse_delimiter(wrong), Err(DelimiterError));
         }
     }

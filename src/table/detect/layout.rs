@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tr::tr;
+
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
@@ -22,14 +24,15 @@ pub struct SourceOptions {
     pub read_sample_first: bool,
     /// Whether invalid bytes pass through instead of being an error.
     pub lossy: bool,
-    /// The number of lines before the header, or before the first row if there is none.
-    pub skip_lines: u64,
+    /// The number of lines before the header, or before the first row if there is none; detected
+    /// if `None`.
+    pub skip_lines: Option<u64>,
     /// Whether a row may have more cells than the first one.
     pub flexible: bool,
     /// Whether the table is the output of an earlier run. It must have a header.
     pub has_answers: bool,
-    /// The byte between two cells.
-    pub delimiter: Option<u8>,
+    /// The character between two cells.
+    pub delimiter: Option<char>,
     /// Whether the first row is a header; detected if `None`.
     pub has_headers: Option<bool>,
     /// The number columns in the order in which they are tried; detected if empty.
@@ -42,6 +45,12 @@ pub struct SourceOptions {
     pub optional_columns: Vec<&'static str>,
     /// The formulas of a workbook's sheet without a stored value.
     pub missing_values: Arc<MissingValues>,
+    /// Whether every quote is right, as in the text that is made of a workbook.
+    pub trusts_quotes: bool,
+    /// Whether a table without a cell that could be meant as a number is an error.
+    pub requires_numbers: bool,
+    /// Whether a table without rows is accepted all the same.
+    pub allow_empty: bool,
 }
 
 /// The layout of a table.
@@ -63,6 +72,19 @@ impl Layout {
     pub(crate) fn width(&self) -> usize {
         self.first_row.len()
     }
+
+    /// The layout of an empty input.
+    #[must_use]
+    pub(crate) fn empty(encoding: &DetectedEncoding, delimiter: char) -> Self {
+        let column = Column { index: 0, name: None, reason: tr!("the input has no rows") };
+        Self {
+            dialect: Dialect::new(encoding, delimiter, false),
+            columns: vec![column],
+            country_columns: vec![None],
+            extra_columns: Vec::new(),
+            first_row: Vec::new(),
+        }
+    }
 }
 
 /// What a sample says about the layout.
@@ -71,6 +93,8 @@ pub(crate) enum Detected {
     Layout(Layout),
     /// The header alone gives this layout; a row of data could contradict it.
     NeedsMoreRows(Layout),
+    /// The header alone does not say which column is meant. Without rows, this layout will do.
+    HeaderOnly(Layout, ColumnError),
     /// The sample does not say which column is meant. More rows may do so.
     Unknown(ColumnError),
 }
@@ -108,34 +132,36 @@ impl LayoutDetector<'_> {
             answer_columns: &[],
             looks_like_mobile,
         };
-        let columns = || {
+        let other_columns = || {
             let extra_columns = find_extra_columns(detector, &options.extra_columns)?;
             let answer_columns =
                 if options.has_answers { find_answer_columns(detector)? } else { Vec::new() };
-            let detector = ColumnDetector { answer_columns: &answer_columns, ..detector };
-            let columns = detector.choose(choices)?;
-            let country_columns =
-                find_country_columns(detector, &options.country_column, &columns)?;
-            Ok((columns, country_columns, extra_columns))
+            Ok((extra_columns, answer_columns))
         };
-        let (columns, country_columns, extra_columns) = match columns() {
+        let (extra_columns, answer_columns) = match other_columns() {
             Ok(columns) => columns,
             Err(error) => return Detected::Unknown(error),
         };
-        let &DetectedEncoding { encoding, bom_len, reason } = detected_encoding;
-        let dialect = Dialect {
-            encoding,
-            encoding_reason: reason,
-            has_bom: bom_len > 0,
-            delimiter: sample.delimiter,
-            has_headers,
+        let detector = ColumnDetector { answer_columns: &answer_columns, ..detector };
+        let (columns, error) = match detector.choose(choices) {
+            Ok(columns) => (columns, None),
+            Err(error) if sample_rows.is_empty() && error.is_undetected() => {
+                (vec![detector.first_column()], Some(error))
+            }
+            Err(error) => return Detected::Unknown(error),
         };
+        let country_columns = find_country_columns(detector, &options.country_column, &columns);
+        let country_columns = match country_columns {
+            Ok(columns) => columns,
+            Err(error) => return Detected::Unknown(error),
+        };
+        let dialect = Dialect::new(detected_encoding, sample.delimiter, has_headers);
         let first_row = first_row.to_vec();
         let layout = Layout { dialect, columns, country_columns, extra_columns, first_row };
-        if sample_rows.is_empty() {
-            Detected::NeedsMoreRows(layout)
-        } else {
-            Detected::Layout(layout)
+        match error {
+            Some(error) => Detected::HeaderOnly(layout, error),
+            None if sample_rows.is_empty() => Detected::NeedsMoreRows(layout),
+            None => Detected::Layout(layout),
         }
     }
 }
@@ -146,7 +172,7 @@ mod tests {
     use crate::table::detect::encoding::EncodingReason;
 
     fn detect(text: &str, options: &SourceOptions) -> Detected {
-        let sample = Sample::read(text.as_bytes(), b',', true);
+        let sample = Sample::read(text.as_bytes(), ',', true);
         let encoding = DetectedEncoding {
             encoding: Encoding::Utf8,
             bom_len: 0,
@@ -167,7 +193,7 @@ mod tests {
             Detected::Layout(layout) | Detected::NeedsMoreRows(layout) => {
                 layout.dialect.has_headers
             }
-            Detected::Unknown(error) => panic!("{error}"),
+            Detected::HeaderOnly(_, error) | Detected::Unknown(error) => panic!("{error}"),
         };
         let default = SourceOptions::default();
         assert!(has_headers("name,phone\n", &default));

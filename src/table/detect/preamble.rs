@@ -2,7 +2,11 @@
 
 use tr::tr;
 
+use crate::table::detect::columns::{ANSWER_COLUMNS, has_named_column};
 use crate::table::detect::dialect::{DELIMITERS, Sample, has_header_row, parse_delimiter};
+use crate::table::detect::extra_columns::find_appended_column;
+use crate::table::detect::header_words::{HeaderMatch, match_header};
+use crate::table::detect::layout::SourceOptions;
 
 /// The lines above the table. They are copied to the output and not interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +16,7 @@ pub struct Preamble {
     /// The number of lines.
     pub lines: u64,
     /// The delimiter of Excel's `sep=` line.
-    pub delimiter: Option<u8>,
+    pub delimiter: Option<char>,
 }
 
 impl Preamble {
@@ -49,53 +53,101 @@ fn first_line_len(text: &[u8], complete: bool) -> Option<usize> {
 }
 
 /// The delimiter of a line such as `sep=;`, with or without quotes.
-fn parse_sep_line(line: &[u8]) -> Option<u8> {
+fn parse_sep_line(line: &[u8]) -> Option<char> {
     let line = str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
     let bare = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
     let (word, delimiter) = bare.split_at_checked(4)?;
-    let single = delimiter.len() == 1 && word.eq_ignore_ascii_case("sep=");
+    let single = delimiter.chars().count() == 1 && word.eq_ignore_ascii_case("sep=");
     single.then(|| parse_delimiter(delimiter).ok()).flatten()
 }
 
 /// The maximum number of rows of a title.
 const MAX_TITLE_ROWS: usize = 5;
 
-/// The number of lines at the beginning of `text` that look like a title: rows with at most one
-/// cell, before a header with several, before data of the same width. `delimiter` is tried alone if
-/// it is known.
-#[must_use]
-pub(crate) fn detect_title_lines(
-    text: &[u8],
-    complete: bool,
-    delimiter: Option<u8>,
-    looks_like_mobile: &dyn Fn(&str) -> bool,
-) -> Option<u64> {
-    let known = delimiter.map(|delimiter| [delimiter]);
-    let delimiters = known.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
-    delimiters.iter().find_map(|&delimiter| {
-        let sample = Sample::read(text, delimiter, complete);
-        let filled = |row: &Vec<String>| row.iter().filter(|cell| !cell.trim().is_empty()).count();
-        let header = sample.rows.iter().take(MAX_TITLE_ROWS + 1).position(|row| filled(row) > 1)?;
-        // The rows of which the cells are kept are the first of those of which the widths are.
-        let (width, data) = sample.widths[header..].split_first()?;
-        let even = data.iter().filter(|&other| other == width).count();
-        let rows = sample.rows.get(header..)?;
-        // A header may lack most names, but it is then directly above the data.
-        (header > 0
-            && even > 0
-            && even * 2 >= data.len()
-            && has_header_row(rows, looks_like_mobile))
-        .then(|| sample.row_lines.get(header).map(|line| line - 1))
-        .flatten()
-    })
+/// The lines above the header that look like a title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TitleLines {
+    None,
+    /// So many lines are certainly none of the table, and are skipped.
+    Skipped(u64),
+    /// The first lines of the file, so many, may be none of the table. The user may have meant to
+    /// skip them.
+    Suspected(u64),
+    /// More rows may show a title.
+    Unknown,
 }
 
-/// The hint to add to an error message if lines look like a title; otherwise empty.
+/// What titles are detected from.
+#[derive(Clone, Copy)]
+pub(crate) struct TitleDetector<'a> {
+    /// The text after the preamble.
+    pub text: &'a [u8],
+    /// Whether nothing follows the text.
+    pub complete: bool,
+    pub options: &'a SourceOptions,
+    /// Whether a cell looks like a mobile number.
+    pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
+}
+
+impl TitleDetector<'_> {
+    /// Finds rows with at most one cell, above a header with several, above data of the same
+    /// width. `delimiter` is tried alone if it is known.
+    #[must_use]
+    pub(crate) fn detect(&self, delimiter: Option<char>) -> TitleLines {
+        let known = delimiter.map(|delimiter| [delimiter]);
+        let delimiters = known.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
+        let detected = delimiters.iter().map(|&delimiter| self.detect_with(delimiter));
+        detected.into_iter().find(|&lines| lines != TitleLines::None).unwrap_or(TitleLines::None)
+    }
+
+    fn detect_with(&self, delimiter: char) -> TitleLines {
+        let sample = Sample::read(self.text, delimiter, self.complete);
+        let filled = |row: &Vec<String>| row.iter().filter(|cell| !cell.trim().is_empty()).count();
+        let header = sample.rows.iter().take(MAX_TITLE_ROWS + 1).position(|row| filled(row) > 1);
+        let Some(header) = header.filter(|&header| header > 0) else { return TitleLines::None };
+        let (titles, rows) = sample.rows.split_at(header);
+        let has_number = titles.iter().flatten().any(|cell| (self.looks_like_mobile)(cell));
+        // A header may lack most names, but it is then directly above the data.
+        if has_number || !has_header_row(rows, self.looks_like_mobile) {
+            return TitleLines::None;
+        }
+        let lines = sample.row_lines[header] - 1;
+        let is_known = self.is_known_header(&rows[0]);
+        // The rows of which the cells are kept are the first of those of which the widths are.
+        let (titles, widths) = sample.widths.split_at(header);
+        let Some((width, data)) = widths.split_first() else { return TitleLines::None };
+        if data.is_empty() {
+            return match (self.complete, is_known) {
+                (false, _) => TitleLines::Unknown,
+                (true, true) => TitleLines::Skipped(lines),
+                (true, false) => TitleLines::None,
+            };
+        }
+        let even = data.iter().filter(|&other| other == width).count();
+        if even == 0 || even * 2 < data.len() {
+            TitleLines::None
+        } else if is_known || titles.iter().all(|title| title < width) {
+            TitleLines::Skipped(lines)
+        } else {
+            TitleLines::Suspected(lines)
+        }
+    }
+
+    /// Whether a row has the name of a column that is known or requested.
+    fn is_known_header(&self, row: &[String]) -> bool {
+        let is_answer = || find_appended_column(row, ANSWER_COLUMNS[0]).is_some();
+        row.iter().any(|cell| match_header(cell) > HeaderMatch::NoMatch)
+            || has_named_column(&self.options.columns, row)
+            || (self.options.has_answers && is_answer())
+    }
+}
+
+/// The hint to add to a message if lines may be a title; otherwise empty.
 #[must_use]
-pub(crate) fn title_hint(title: Option<u64>) -> String {
-    match title {
-        None => String::new(),
-        Some(lines) => {
+pub(crate) fn title_hint(titles: TitleLines) -> String {
+    match titles {
+        TitleLines::None | TitleLines::Skipped(_) | TitleLines::Unknown => String::new(),
+        TitleLines::Suspected(lines) => {
             let line = lines + 1;
             tr!(
                 "; if the header is below a title, on line {line}, add --skip-lines {lines}",
@@ -110,16 +162,16 @@ pub(crate) fn title_hint(title: Option<u64>) -> String {
 mod tests {
     use super::*;
 
-    fn take(text: &str, skip: u64) -> Option<(usize, u64, Option<u8>)> {
+    fn take(text: &str, skip: u64) -> Option<(usize, u64, Option<char>)> {
         Preamble::parse(text.as_bytes(), false, skip)
             .map(|lead| (lead.byte_len, lead.lines, lead.delimiter))
     }
 
     #[test]
     fn the_excel_sep_line_sets_the_delimiter() {
-        assert_eq!(take("sep=;\r\na;b\n", 0), Some((7, 1, Some(b';'))));
-        assert_eq!(take("SEP=\t\na\n", 0), Some((6, 1, Some(b'\t'))));
-        assert_eq!(take("\"sep=|\"\na\n", 0), Some((8, 1, Some(b'|'))));
+        assert_eq!(take("sep=;\r\na;b\n", 0), Some((7, 1, Some(';'))));
+        assert_eq!(take("SEP=\t\na\n", 0), Some((6, 1, Some('\t'))));
+        assert_eq!(take("\"sep=|\"\na\n", 0), Some((8, 1, Some('|'))));
         for text in ["sep=\na\n", "sep=;;\n", "sep,b\n", "sep=\"\n", "separate\n", "\n", "手=;\n"]
         {
             assert_eq!(take(text, 0), Some((0, 0, None)), "{text}");
@@ -130,20 +182,32 @@ mod tests {
     #[test]
     fn skipped_lines_end_at_any_line_terminator() {
         assert_eq!(take("a\r\n\nb\rc\n", 3), Some((6, 3, None)));
-        assert_eq!(take("sep=;\ntitle\na;b\n", 1), Some((6, 1, Some(b';'))));
-        assert_eq!(take("sep=;\ntitle\na;b\n", 2), Some((12, 2, Some(b';'))));
+        assert_eq!(take("sep=;\ntitle\na;b\n", 1), Some((6, 1, Some(';'))));
+        assert_eq!(take("sep=;\ntitle\na;b\n", 2), Some((12, 2, Some(';'))));
         assert_eq!(take("a\nb", 2), None);
         let all = Preamble::parse(b"a\nb", true, 9).unwrap();
         assert_eq!((all.byte_len, all.lines), (3, 2));
     }
 
+    fn detect(text: &str, complete: bool, options: &SourceOptions) -> TitleLines {
+        let looks_like_mobile = &|cell: &str| cell.starts_with("138");
+        TitleDetector { text: text.as_bytes(), complete, options, looks_like_mobile }.detect(None)
+    }
+
     #[test]
     fn a_title_is_distinguished_from_a_header() {
-        let title = |text: &str| {
-            detect_title_lines(text.as_bytes(), true, None, &|cell: &str| cell.starts_with("138"))
-        };
-        assert_eq!(title("staff 2024\nname,phone\na,138\nb,138\n"), Some(1));
-        assert_eq!(title("staff;;\n\n;;\nname;phone;x\na;138;\nb;138;\n"), Some(3));
+        let title = |text: &str| detect(text, true, &SourceOptions::default());
+        for (text, lines) in [
+            ("staff 2024\nname,phone\na,138\nb,138\n", 1),
+            ("staff;;\n\n;;\nname;phone;x\na;138;\nb;138;\n", 3),
+            // A header above no rows, by a name.
+            ("staff\nname,phone\n", 1),
+            // The title is too narrow for a row of the table.
+            ("staff\n\nname,x\na,138\n", 2),
+            ("\"staff\n2024\"\nname，phone\na，138\n", 2),
+        ] {
+            assert_eq!(title(text), TitleLines::Skipped(lines), "{text}");
+        }
         for text in [
             "name,phone\na,138\n",
             "phone\n138\n",
@@ -151,12 +215,29 @@ mod tests {
             "a\nb,c\n",
             "",
             "name,phone\n,\nx,y\nz,w\n",
+            "138\nname,phone\na,138\n",
         ] {
-            assert_eq!(title(text), None, "{text}");
+            assert_eq!(title(text), TitleLines::None, "{text}");
         }
+        // The second row may be of a person without a number.
+        assert_eq!(title("a,\nb,none\nc,138\n"), TitleLines::Suspected(1));
         assert_eq!(
-            title_hint(Some(2)),
+            title_hint(TitleLines::Suspected(2)),
             "; if the header is below a title, on line 3, add --skip-lines 2"
         );
+    }
+
+    #[test]
+    fn a_requested_name_proves_the_header() {
+        let columns = vec!["NUM".parse().unwrap()];
+        let named = SourceOptions { columns, ..SourceOptions::default() };
+        assert_eq!(detect("a,\nb,num\nc,138\n", true, &named), TitleLines::Skipped(1));
+    }
+
+    #[test]
+    fn a_title_is_not_judged_before_the_data() {
+        let options = SourceOptions::default();
+        assert_eq!(detect("staff\nname,phone\n", false, &options), TitleLines::Unknown);
+        assert_eq!(detect("phone\n13", false, &options), TitleLines::None);
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::domain::number::invalid::NonPerson;
 use crate::table::raw::framer::Row;
 
 /// Rows in input order. They share two buffers, so that a row costs no allocation.
@@ -24,7 +25,8 @@ pub struct Batch {
 #[derive(Clone, Copy)]
 struct RowSpan {
     line: u64,
-    missing_cells: usize,
+    answer_delimiters: usize,
+    non_person: Option<NonPerson>,
     content_start: usize,
     content_end: usize,
     end: usize,
@@ -44,13 +46,13 @@ impl Batch {
         Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Adds a row. `cells` are the unquoted cells to keep, equally many for every row. `missing` is
-    /// the number of cells by which the row is shorter than the first row of the table.
+    /// Adds a row. `cells` are the unquoted cells to keep, equally many for every row.
+    /// `answer_delimiters` is returned by [`Batch::answer_delimiters`].
     pub fn push<'a>(
         &mut self,
         row: &Row<'_>,
         cells: impl IntoIterator<Item = Cow<'a, str>>,
-        missing: usize,
+        answer_delimiters: usize,
     ) {
         let content_start = self.bytes.len() + row.leading_blanks.len();
         for piece in [row.leading_blanks, row.content, row.terminator] {
@@ -62,11 +64,25 @@ impl Batch {
         }
         self.spans.push(RowSpan {
             line: row.line,
-            missing_cells: missing,
+            answer_delimiters,
+            non_person: None,
             content_start,
             content_end: content_start + row.content.len(),
             end: self.bytes.len(),
         });
+    }
+
+    /// Sets what the last row is, if it is not about a person.
+    pub(crate) fn set_non_person(&mut self, non_person: Option<NonPerson>) {
+        if let Some(span) = self.spans.last_mut() {
+            span.non_person = non_person;
+        }
+    }
+
+    /// What row `row` (from 0) is, if it is not about a person.
+    #[must_use]
+    pub(crate) fn non_person(&self, row: usize) -> Option<NonPerson> {
+        self.spans[row].non_person
     }
 
     /// The number of rows.
@@ -127,10 +143,12 @@ impl Batch {
         &self.bytes[span.content_start..span.content_end]
     }
 
-    /// By how many cells row `row` (from 0) is shorter than the first row of the table.
+    /// The number of delimiters between row `row` (from 0) and cells that are appended to it: 1,
+    /// more if the row has fewer cells than the first row of the table, and none if the row already
+    /// ends with the delimiter of another, empty cell.
     #[must_use]
-    pub fn missing_cells(&self, row: usize) -> usize {
-        self.spans[row].missing_cells
+    pub fn answer_delimiters(&self, row: usize) -> usize {
+        self.spans[row].answer_delimiters
     }
 
     /// The terminator of row `row` (from 0): `\n`, `\r\n`, `\r`, or empty for a last row without
@@ -160,7 +178,8 @@ impl Batch {
                     terminator: self.terminator(row),
                     line: self.line(row),
                 };
-                kept.push(&raw, self.cells(row).map(Cow::Borrowed), self.missing_cells(row));
+                kept.push(&raw, self.cells(row).map(Cow::Borrowed), self.answer_delimiters(row));
+                kept.set_non_person(self.non_person(row));
             } else {
                 kept.source_bytes -= (self.spans[row].end - self.start(row)) as u64;
             }
@@ -218,7 +237,7 @@ mod tests {
                 subset.leading_blanks(row).to_vec(),
                 subset.content(row).to_vec(),
                 subset.line(row),
-                subset.missing_cells(row),
+                subset.answer_delimiters(row),
             )
         };
         assert_eq!(subset.len(), 2);
@@ -255,7 +274,7 @@ mod tests {
             [0, 1, 2].map(|row| batch.cells(row).collect::<Vec<_>>()),
             [vec!["1", "x"], vec!["", ""], vec!["手", "y"]]
         );
-        assert_eq!([0, 1, 2].map(|row| batch.missing_cells(row)), [2, 0, 1]);
+        assert_eq!([0, 1, 2].map(|row| batch.answer_delimiters(row)), [2, 0, 1]);
         assert_eq!((batch.len(), batch.byte_len(), batch.is_empty()), (3, 14, false));
     }
 }

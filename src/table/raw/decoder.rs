@@ -193,7 +193,7 @@ impl TextDecoder {
         &self,
         start: usize,
         row: &Row<'_>,
-        delimiter: u8,
+        delimiter: char,
     ) -> Result<(), EncodingError> {
         if self.invalid_lines == 0 {
             return Ok(());
@@ -204,7 +204,6 @@ impl TextDecoder {
         let mut bytes = self.buffer.bytes()[from..end].to_vec();
         // A row without content ends with the line end before it, which is a whole character.
         let Some(&last) = bytes.last() else { return Ok(()) };
-        let delimiter = char::from(delimiter);
         self.encoding.encode(delimiter.encode_utf8(&mut [0; 4]), &mut bytes);
         if self.encoding.decode(&bytes).ends_with(delimiter) {
             return Ok(());
@@ -397,13 +396,13 @@ mod tests {
     #[test]
     fn a_row_does_not_end_inside_a_character() {
         let cases = [
-            (Encoding::Gb18030, &b"a|b\x81\n"[..], b'|', Some((3, 0x81))),
-            (Encoding::Gb18030, b"a,b\x81\n", b',', None),
-            (Encoding::Gb18030, b"a|\"b\x81\"\n", b'|', None),
-            (Encoding::Big5, b"\xFF|\xA4\r\n", b'|', Some((2, 0xA4))),
-            (Encoding::ShiftJis, b"\xFFa|b\n", b'|', None),
-            (Encoding::Utf16Le, b"a\0,\0b", b',', Some((4, b'b'))),
-            (Encoding::Utf16Be, b"\0a\0,\xD8\0\0\n", b',', None),
+            (Encoding::Gb18030, &b"a|b\x81\n"[..], '|', Some((3, 0x81))),
+            (Encoding::Gb18030, b"a,b\x81\n", ',', None),
+            (Encoding::Gb18030, b"a|\"b\x81\"\n", '|', None),
+            (Encoding::Big5, b"\xFF|\xA4\r\n", '|', Some((2, 0xA4))),
+            (Encoding::ShiftJis, b"\xFFa|b\n", '|', None),
+            (Encoding::Utf16Le, b"a\0,\0b", ',', Some((4, b'b'))),
+            (Encoding::Utf16Be, b"\0a\0,\xD8\0\0\n", ',', None),
         ];
         for (encoding, bytes, delimiter, cut) in cases {
             let mut text = text(bytes, 100, encoding, 0);

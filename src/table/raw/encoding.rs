@@ -231,6 +231,12 @@ impl Encoding {
         }
     }
 
+    /// Whether the encoding has this character.
+    #[must_use]
+    pub fn has_char(self, letter: char) -> bool {
+        self.encode(letter.encode_utf8(&mut [0; 4]), &mut Vec::new()) == 0
+    }
+
     /// Appends the encoded text to `to`, with a question mark for each character that the encoding
     /// lacks. Returns the number of those.
     pub fn encode(self, text: &str, to: &mut Vec<u8>) -> u64 {

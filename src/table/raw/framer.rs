@@ -1,27 +1,31 @@
 //! Finds rows in UTF-8 text: where each begins and ends, its line number and its unquoted cells.
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use tr::tr;
+
+use crate::table::raw::row_parser::{MAX_COLUMNS, Parsed, RowParser};
 
 /// The maximum length of a row in bytes, including the blank lines before it. A longer row has an
 /// unclosed quote, and without a limit it would read the whole file into memory.
 pub(crate) const MAX_ROW_BYTES: usize = 16 << 20;
-/// The maximum number of cells of a row, which is also the limit of Excel. A row of delimiters
-/// takes eight times its size in memory.
-pub(crate) const MAX_COLUMNS: usize = 1 << 14;
 
 /// Why the text cannot be split into rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FrameError {
     /// The input ended inside a quoted cell.
-    #[error("{}", tr!(
-        "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of \
-         the file; close the quote (\") or remove it, then run again",
-        line
-    ))]
+    #[error(
+        "{}{}",
+        tr!(
+            "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest \
+             of the file; close the quote (\") or remove it, then run again",
+            line
+        ),
+        escaped_quote_hint(*has_escaped_quote)
+    )]
     UnclosedQuote {
         /// The line on which the row starts, counted from 1.
         line: u64,
+        /// Whether the row has `\"`.
+        has_escaped_quote: bool,
     },
     /// The row is longer than [`MAX_ROW_BYTES`].
     #[error("{}", tr!(
@@ -43,6 +47,17 @@ pub enum FrameError {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
+}
+
+/// The hint to add to an error message if the row has `\"`; otherwise empty.
+#[must_use]
+pub(crate) fn escaped_quote_hint(has_escaped_quote: bool) -> String {
+    if has_escaped_quote {
+        tr!("; the row has \\\", and in CSV a quote inside a quoted cell is written \"\": replace \
+             each \\\" by \"\"")
+    } else {
+        String::new()
+    }
 }
 
 /// The bytes of one row. Its cells are those of the [`Framer`] that found it.
@@ -92,16 +107,9 @@ enum FramerState {
 
 /// Finds the rows of a text one at a time. Continues inside a row when more bytes arrive.
 pub(crate) struct Framer {
-    core: Reader,
-    /// The unquoted cells of the row, one after the other.
-    cells: Vec<u8>,
-    cells_len: usize,
-    /// Where each cell ends in `cells`.
-    cell_ends: Vec<usize>,
-    width: usize,
+    parser: RowParser,
     state: FramerState,
-    /// How many bytes of the window were scanned. No byte is scanned twice.
-    scanned: usize,
+    /// How many bytes of the window before the row were scanned.
     leading_blanks: usize,
     line: u64,
     blank_line_is_row: bool,
@@ -111,19 +119,10 @@ impl Framer {
     /// Creates a framer for cells separated by `delimiter`. It starts at line 1 and skips blank
     /// lines.
     #[must_use]
-    pub(crate) fn new(delimiter: u8) -> Self {
-        let mut core = ReaderBuilder::new().delimiter(delimiter).build();
-        // csv-core drops a byte order mark before the first row. Here it was consumed already, and
-        // a second one is part of a cell. After a line end, csv-core no longer expects one.
-        core.read_record(b"\n", &mut [0], &mut [0]);
+    pub(crate) fn new(delimiter: char) -> Self {
         Self {
-            core,
-            cells: vec![0; 1024],
-            cells_len: 0,
-            cell_ends: vec![0; 64],
-            width: 0,
+            parser: RowParser::new(delimiter),
             state: FramerState::BetweenRows,
-            scanned: 0,
             leading_blanks: 0,
             line: 1,
             blank_line_is_row: false,
@@ -144,24 +143,31 @@ impl Framer {
     /// The number of cells of the row that was returned last.
     #[must_use]
     pub(crate) fn width(&self) -> usize {
-        self.width
+        self.parser.width()
     }
 
     /// The unquoted cell at `index` (from 0) of the row that was returned last. `None` if the row
     /// is shorter.
     #[must_use]
     pub(crate) fn cell(&self, index: usize) -> Option<&[u8]> {
-        (index < self.width).then(|| self.cell_at(index))
+        self.parser.cell(index)
     }
 
     /// The unquoted cells of the row that was returned last.
     pub(crate) fn cells(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.width).map(|index| self.cell_at(index))
+        (0..self.width()).filter_map(|index| self.cell(index))
     }
 
-    fn cell_at(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.cell_ends[index - 1] };
-        &self.cells[start..self.cell_ends[index]]
+    /// Whether a cell of the row that was returned last is quoted.
+    #[must_use]
+    pub(crate) fn has_quotes(&self) -> bool {
+        self.parser.has_quotes()
+    }
+
+    /// Whether text follows the closing quote of a cell of the row that was returned last.
+    #[must_use]
+    pub(crate) fn has_text_after_quote(&self) -> bool {
+        self.parser.has_text_after_quote()
     }
 
     /// The physical line of the next byte, counted from 1.
@@ -191,76 +197,55 @@ impl Framer {
         complete: bool,
     ) -> Result<FrameResult<'a>, FrameError> {
         if self.state == FramerState::Done {
-            (self.state, self.scanned, self.leading_blanks, self.cells_len, self.width) =
-                (FramerState::BetweenRows, 0, 0, 0, 0);
+            self.parser.reset();
+            (self.state, self.leading_blanks) = (FramerState::BetweenRows, 0);
         }
         while self.state == FramerState::BetweenRows {
-            let Some(&next) = window.get(self.scanned) else {
+            let Some(&next) = window.get(self.leading_blanks) else {
                 return Ok(if complete { FrameResult::End } else { FrameResult::NeedMore });
             };
             if next != b'\n' && next != b'\r' {
-                self.leading_blanks = self.scanned;
                 self.state = FramerState::InRow;
                 break;
             }
-            let Some(length) = terminator_len(window, self.scanned, complete) else {
+            let Some(length) = terminator_len(window, self.leading_blanks, complete) else {
                 return Ok(FrameResult::NeedMore);
             };
             if self.blank_line_is_row {
-                (self.width, self.cell_ends[0]) = (1, 0);
-                return Ok(self.emit_row(window, 0, length));
+                self.parser.set_blank();
+                return Ok(self.emit_row(window, length));
             }
-            self.scanned += length;
+            self.leading_blanks += length;
             self.line += 1;
         }
-        while self.state == FramerState::InRow {
-            let rest = &window[self.scanned..];
-            if !rest.is_empty() {
-                let (result, read) = self.feed(rest);
-                self.scanned += read;
-                if self.width > MAX_COLUMNS {
+        if self.state == FramerState::InRow {
+            match self.parser.advance(&window[self.leading_blanks..], complete) {
+                Parsed::Row => self.state = FramerState::AtTerminator,
+                Parsed::NeedMore => return Ok(FrameResult::NeedMore),
+                Parsed::TooManyCells => {
                     return Err(FrameError::TooManyColumns { line: self.line });
                 }
-                if matches!(result, ReadRecordResult::Record) {
-                    self.scanned -= 1;
-                    self.state = FramerState::AtTerminator;
+                Parsed::OpenQuote => {
+                    let has_escaped_quote = has_escaped_quote(&window[self.leading_blanks..]);
+                    return Err(FrameError::UnclosedQuote { line: self.line, has_escaped_quote });
                 }
-            } else if !complete {
-                return Ok(FrameResult::NeedMore);
-            } else if matches!(self.feed(b"\n").0, ReadRecordResult::Record) {
-                // A line end ends the last row, unless it is inside an open quote.
-                return Ok(self.emit_row(window, self.scanned, 0));
-            } else {
-                return Err(FrameError::UnclosedQuote { line: self.line });
             }
         }
-        Ok(match terminator_len(window, self.scanned, complete) {
-            Some(length) => self.emit_row(window, self.scanned, length),
+        let end = self.leading_blanks + self.parser.read();
+        if end == window.len() {
+            return Ok(self.emit_row(window, 0));
+        }
+        Ok(match terminator_len(window, end, complete) {
+            Some(length) => self.emit_row(window, length),
             None => FrameResult::NeedMore,
         })
     }
 
-    /// Passes bytes to csv-core, with room for at least one byte of output and one more cell.
-    fn feed(&mut self, bytes: &[u8]) -> (ReadRecordResult, usize) {
-        if self.cells_len == self.cells.len() {
-            self.cells.resize(self.cells_len * 2, 0);
-        }
-        if self.width == self.cell_ends.len() {
-            self.cell_ends.resize(self.width * 2, 0);
-        }
-        let cells = &mut self.cells[self.cells_len..];
-        let ends = &mut self.cell_ends[self.width..];
-        let (result, read, written, ended) = self.core.read_record(bytes, cells, ends);
-        self.cells_len += written;
-        self.width += ended;
-        (result, read)
-    }
-
-    fn emit_row<'a>(&mut self, window: &'a [u8], end: usize, terminator: usize) -> FrameResult<'a> {
+    fn emit_row<'a>(&mut self, window: &'a [u8], terminator: usize) -> FrameResult<'a> {
+        let end = self.leading_blanks + self.parser.read();
         let content = &window[self.leading_blanks..end];
         let line = self.line;
-        // Only a quoted cell can contain a line end, and unquoting shortens a row.
-        if self.cells_len + self.width != content.len() + 1 {
+        if self.parser.has_quotes() {
             self.line += count_line_ends(content);
         }
         self.line += u64::from(terminator > 0);
@@ -281,6 +266,14 @@ fn terminator_len(window: &[u8], at: usize, complete: bool) -> Option<usize> {
         (Some(b'\r'), None) if !complete => None,
         _ => Some(1),
     }
+}
+
+/// Whether the first line of a row has `\"`, by which MySQL and many scripts write a quote inside
+/// a quoted cell. In CSV, the quote ends the cell.
+#[must_use]
+pub(crate) fn has_escaped_quote(row: &[u8]) -> bool {
+    let line = row.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(row.len());
+    row[..line].windows(2).any(|pair| pair == b"\\\"")
 }
 
 /// Counts the line ends in `text`: `\n`, `\r\n` and a lone `\r` are one each.
@@ -308,7 +301,7 @@ mod tests {
         step: usize,
     ) -> Result<(Vec<Seen>, String), FrameError> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let mut framer = Framer::new(b',');
+        let mut framer = Framer::new(',');
         framer.set_blank_line_is_row(blank_is_row);
         let (mut seen, mut start, mut known) = (Vec::new(), 0, 0);
         loop {
@@ -387,8 +380,10 @@ mod tests {
     fn an_open_quote_names_the_line_its_row_starts_on() {
         for step in [1, 100] {
             let found = rows("a,b\n\n\"c\nd\",\"e\nf,g\n", false, step).unwrap_err();
-            assert_eq!(found, FrameError::UnclosedQuote { line: 3 });
-            assert_eq!(rows("\"", false, step).unwrap_err(), FrameError::UnclosedQuote { line: 1 });
+            assert_eq!(found, FrameError::UnclosedQuote { line: 3, has_escaped_quote: false });
+            let found = rows("\"a\\\"\"\n", false, step).unwrap_err();
+            assert_eq!(found, FrameError::UnclosedQuote { line: 1, has_escaped_quote: true });
+            assert!(found.to_string().contains("replace each \\\" by \"\""), "{found}");
             rows("a,b\"", false, step).unwrap();
             rows("\"a\"\"\"", false, step).unwrap();
         }

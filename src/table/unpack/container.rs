@@ -54,7 +54,7 @@ pub(crate) struct UnpackOptions<'a> {
     /// The sheet of a workbook, by name or number.
     pub sheet: Option<&'a str>,
     /// The delimiter of the CSV of a workbook; a comma by default.
-    pub delimiter: Option<u8>,
+    pub delimiter: Option<char>,
     /// Tells how well a sheet of a workbook fits, to choose one if none was specified.
     pub rate_sheet: &'a RateSheet<'a>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct UnpackedInput {
     /// The compression or the sheet, as text for people.
     pub description: Option<String>,
     /// The delimiter of the CSV of a workbook.
-    pub delimiter: Option<u8>,
+    pub delimiter: Option<char>,
     /// The formulas of a workbook's sheet without a stored value.
     pub missing_values: MissingValues,
 }
@@ -90,7 +90,7 @@ pub(crate) fn open(
     file.rewind().map_err(ContainerError::Read)?;
     match ContainerKind::from_signature(&start) {
         ContainerKind::Zip => {
-            let delimiter = options.delimiter.unwrap_or(b',');
+            let delimiter = options.delimiter.unwrap_or(',');
             let sheet = workbook::open(file, options.sheet, delimiter, options.rate_sheet)?;
             let others = match &*sheet.other_sheets {
                 [] => String::new(),

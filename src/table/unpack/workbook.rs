@@ -55,7 +55,7 @@ pub struct Sheet {
 pub fn open(
     file: File,
     wanted: Option<&str>,
-    delimiter: u8,
+    delimiter: char,
     rate_sheet: &RateSheet<'_>,
 ) -> Result<Sheet, WorkbookError> {
     let mut package = Package::open(file)?;
@@ -92,7 +92,7 @@ pub(crate) fn sheet_names(file: File) -> Result<Vec<String>, WorkbookError> {
 fn choose_sheet(
     package: &mut Package,
     with_rows: &[bool],
-    delimiter: u8,
+    delimiter: char,
     rate_sheet: &RateSheet<'_>,
 ) -> Result<usize, WorkbookError> {
     let (mut best, mut hidden, mut visible) = (None, None, Vec::new());

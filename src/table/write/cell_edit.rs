@@ -3,66 +3,47 @@
 
 use std::ops::Range;
 
-use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
-
 use crate::table::raw::encoding::Encoding;
+use crate::table::raw::row_parser::RowParser;
 
-/// Finds the cells of rows. Reused, because creating csv-core's state machine takes longer than
-/// reading a row.
+/// Finds the cells of rows of one table.
 pub(crate) struct Splitter {
-    core: Box<Reader>,
+    parser: RowParser,
+    encoding: Encoding,
+    /// The length of the delimiter in the encoding, in bytes.
+    delimiter_len: usize,
 }
 
 impl Splitter {
     #[must_use]
-    pub(crate) fn new(delimiter: u8) -> Self {
-        Self { core: Box::new(ReaderBuilder::new().delimiter(delimiter).build()) }
+    pub(crate) fn new(delimiter: char, encoding: Encoding) -> Self {
+        let mut encoded = Vec::new();
+        encoding.encode(delimiter.encode_utf8(&mut [0; 4]), &mut encoded);
+        Self { parser: RowParser::new(delimiter), encoding, delimiter_len: encoded.len() }
     }
 
-    /// Where each cell ends in `raw`, the bytes of a row without its terminator. Except after the
-    /// last cell, the delimiter follows. A row has at least one cell.
+    /// Where each cell is in `raw`, the bytes of a row without its terminator. Between two cells is
+    /// the delimiter. A row has at least one cell.
     #[must_use]
-    pub(crate) fn cell_ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
-        if encoding == Encoding::Utf8 {
-            return self.utf8_cell_ends(raw);
-        }
-        let (text, offsets) = encoding.decode_with_offsets(raw);
-        let raw_end = |end: usize| match offsets.get(end) {
-            // The character there is the delimiter, which is one code unit in every encoding.
-            Some(offset) => offset - encoding.code_unit_len(),
-            None => raw.len(),
+    pub(crate) fn cell_ranges(&mut self, raw: &[u8]) -> Vec<Range<usize>> {
+        let mut start = 0;
+        let to_range = |end| {
+            let range = start..end;
+            start = end + self.delimiter_len;
+            range
         };
-        self.utf8_cell_ends(&text).into_iter().map(raw_end).collect()
-    }
-
-    /// The same for UTF-8, with the state machine that framed the row.
-    fn utf8_cell_ends(&mut self, text: &[u8]) -> Vec<usize> {
-        let (mut room, mut at, mut ends) = ([0; 256], 0, Vec::new());
-        self.core.reset();
-        // As in the framer, a byte order mark at the beginning of a row is part of its first cell.
-        self.core.read_field(b"\n", &mut room);
-        loop {
-            let (result, read, _) = self.core.read_field(&text[at..], &mut room);
-            at += read;
-            match result {
-                // At the end of the text, a read of no bytes ends the last cell.
-                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
-                ReadFieldResult::Field { record_end: false } => ends.push(at.saturating_sub(1)),
-                ReadFieldResult::Field { record_end: true } | ReadFieldResult::End => {
-                    ends.push(text.len());
-                    return ends;
-                }
-            }
+        self.parser.reset();
+        if self.encoding == Encoding::Utf8 {
+            self.parser.advance(raw, true);
+            return self.parser.raw_ends().iter().copied().map(to_range).collect();
         }
+        let (text, offsets) = self.encoding.decode_with_offsets(raw);
+        self.parser.advance(&text, true);
+        // The character there is the delimiter.
+        let raw_end =
+            |&end: &usize| offsets.get(end).map_or(raw.len(), |offset| offset - self.delimiter_len);
+        self.parser.raw_ends().iter().map(raw_end).map(to_range).collect()
     }
-}
-
-/// The bytes of the cell at `index` (from 0) of a row that has this cell; `ends` are those of
-/// [`Splitter::cell_ends`].
-#[must_use]
-pub(crate) fn cell_range(ends: &[usize], index: usize, encoding: Encoding) -> Range<usize> {
-    let start = if index == 0 { 0 } else { ends[index - 1] + encoding.code_unit_len() };
-    start..ends[index]
 }
 
 #[cfg(test)]
@@ -72,12 +53,11 @@ mod tests {
     use proptest::prelude::*;
 
     /// The cells as they stand in the row, quotes and all.
-    fn cells(row: &str, encoding: Encoding, delimiter: u8) -> Vec<String> {
+    fn cells(row: &str, encoding: Encoding, delimiter: char) -> Vec<String> {
         let mut raw = Vec::new();
         encoding.encode(row, &mut raw);
-        let ends = Splitter::new(delimiter).cell_ends(&raw, encoding);
-        let cell = |index| encoding.decode(&raw[cell_range(&ends, index, encoding)]).into_owned();
-        (0..ends.len()).map(cell).collect()
+        let ranges = Splitter::new(delimiter, encoding).cell_ranges(&raw);
+        ranges.into_iter().map(|range| encoding.decode(&raw[range]).into_owned()).collect()
     }
 
     #[test]
@@ -89,24 +69,35 @@ mod tests {
                 (",", vec!["", ""]),
                 ("\"a,\"\"\nb\",c,", vec!["\"a,\"\"\nb\"", "c", ""]),
                 ("\"a\"b,c\"d\"", vec!["\"a\"b", "c\"d\""]),
+                ("a, \"b,c\"", vec!["a", " \"b,c\""]),
             ] {
-                assert_eq!(cells(row, encoding, b','), expected, "{encoding}");
+                assert_eq!(cells(row, encoding, ','), expected, "{encoding}");
+            }
+            if encoding != Encoding::Windows1252 {
+                assert_eq!(
+                    cells("a，\"b，\"，", encoding, '，'),
+                    ["a", "\"b，\"", ""],
+                    "{encoding}"
+                );
             }
         }
         // The second byte of these is the delimiter's.
-        assert_eq!(cells("峾|x|y", Encoding::Gb18030, b'|'), ["峾", "x", "y"]);
-        assert_eq!(cells("育|x", Encoding::Big5, b'|'), ["育", "x"]);
-        assert_eq!(cells("ポ|x", Encoding::ShiftJis, b'|'), ["ポ", "x"]);
-        assert_eq!(cells("𠮷,x", Encoding::Utf16Be, b','), ["𠮷", "x"]);
+        assert_eq!(cells("峾|x|y", Encoding::Gb18030, '|'), ["峾", "x", "y"]);
+        assert_eq!(cells("育|x", Encoding::Big5, '|'), ["育", "x"]);
+        assert_eq!(cells("ポ|x", Encoding::ShiftJis, '|'), ["ポ", "x"]);
+        assert_eq!(cells("𠮷,x", Encoding::Utf16Be, ','), ["𠮷", "x"]);
     }
 
     #[test]
     fn parsing_state_does_not_leak_into_the_next_row() {
-        let mut splitter = Splitter::new(b',');
-        for (row, expected) in
-            [(&b"a,\"b"[..], &[1, 4][..]), (b"a,b", &[1, 3]), (b"", &[0]), (b"a,b,", &[1, 3, 4])]
-        {
-            assert_eq!(splitter.cell_ends(row, Encoding::Utf8), expected);
+        let mut splitter = Splitter::new(',', Encoding::Utf8);
+        for (row, expected) in [
+            (&b"a,\"b"[..], &[0..1, 2..4][..]),
+            (b"a,b", &[0..1, 2..3]),
+            (b"", &[0..0]),
+            (b"a,b,", &[0..1, 2..3, 4..4]),
+        ] {
+            assert_eq!(splitter.cell_ranges(row), expected);
         }
     }
 
@@ -117,18 +108,21 @@ mod tests {
             (Encoding::Gb18030, b"\xff\x80,x,y"),
             (Encoding::ShiftJis, b"\xfd\xff,x,y"),
         ] {
-            assert_eq!(Splitter::new(b',').cell_ends(raw, encoding), [2, 4, 6], "{encoding}");
+            let ranges = Splitter::new(',', encoding).cell_ranges(raw);
+            assert_eq!(ranges, [0..2, 3..4, 5..6], "{encoding}");
         }
     }
 
     proptest! {
         #[test]
         fn cell_boundaries_match_the_framer(
-            row in "[ab,;\"\n峾𠮷]{1,40}",
+            row in "[ab,，;\" \n峾𠮷]{1,40}",
             at in 0..Encoding::ALL.len(),
+            delimiter in proptest::sample::select(vec![',', '，']),
         ) {
             let encoding = Encoding::ALL[at];
-            let mut framer = Framer::new(b',');
+            prop_assume!(delimiter.is_ascii() || encoding != Encoding::Windows1252);
+            let mut framer = Framer::new(delimiter);
             let mut raw = Vec::new();
             encoding.encode(&row, &mut raw);
             let text = encoding.decode(&raw).into_owned();
@@ -137,13 +131,13 @@ mod tests {
             };
             prop_assume!(framed.leading_blanks.is_empty());
             let own = std::str::from_utf8(framed.content).unwrap();
-            let found = cells(own, encoding, b',');
-            prop_assert_eq!(found.join(","), own);
+            let found = cells(own, encoding, delimiter);
+            prop_assert_eq!(found.join(&delimiter.to_string()), own);
             prop_assert_eq!(found.len(), framer.width());
             // Each cell alone reads as the framer read it in its row.
             for (index, cell) in found.iter().enumerate() {
-                let mut alone = Framer::new(b',');
-                let line = format!("{cell},x\n");
+                let mut alone = Framer::new(delimiter);
+                let line = format!("{cell}{delimiter}x\n");
                 prop_assume!(!line.starts_with('\n'));
                 prop_assert!(matches!(alone.frame(line.as_bytes(), true), Ok(FrameResult::Row(_))));
                 prop_assert_eq!(alone.cell(0), framer.cell(index));

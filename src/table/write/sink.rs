@@ -10,7 +10,7 @@ use crate::domain::excel;
 use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::encoding::Encoding;
-use crate::table::write::cell_edit::{self, Splitter};
+use crate::table::write::cell_edit::Splitter;
 use crate::table::write::edited_file::{ReplaceRule, Replaced};
 use crate::table::write::output::{Output, Target};
 
@@ -177,8 +177,8 @@ impl Sink {
                     output,
                     target,
                     flag: style.flag,
-                    delimiter: char::from(head.delimiter),
-                    splitter: Splitter::new(head.delimiter),
+                    delimiter: head.delimiter,
+                    splitter: Splitter::new(head.delimiter, from),
                     input_encoding: from,
                     output_encoding: to,
                     excel_safe: style.excel_safe,
@@ -200,7 +200,7 @@ impl Sink {
                 }
                 sink.copy_raw(&head.raw);
                 if let Some(names) = &head.appended_names {
-                    sink.append_cells(0, &names.iter().map(String::as_str).collect::<Vec<_>>());
+                    sink.append_cells(1, &names.iter().map(String::as_str).collect::<Vec<_>>());
                 }
                 sink.copy_raw(&head.terminator);
                 Ok(sink)
@@ -217,7 +217,7 @@ impl Sink {
     ) -> Result<(), SinkError> {
         self.copy_row_bytes(batch.leading_blanks(row));
         self.copy_row_bytes(batch.content(row));
-        self.append_cells(batch.missing_cells(row), cells);
+        self.append_cells(batch.answer_delimiters(row), cells);
         self.copy_row_bytes(batch.terminator(row));
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
@@ -243,17 +243,17 @@ impl Sink {
         cells.sort_unstable();
         let bug = || SinkError::Bug { line: batch.line(row) };
         let raw = batch.content(row);
-        let ends = self.splitter.cell_ends(raw, self.input_encoding);
+        let ranges = self.splitter.cell_ranges(raw);
         // The framer counted the cells when the row was read.
-        let mut width = ends.len();
-        if self.width.saturating_sub(width) != batch.missing_cells(row) {
+        let mut width = ranges.len();
+        let missing = batch.answer_delimiters(row).saturating_sub(1);
+        if self.width.saturating_sub(width) != missing {
             return Err(bug());
         }
         let mut copied = 0;
         self.copy_row_bytes(batch.leading_blanks(row));
         for &mut (index, cell) in cells {
-            if index < ends.len() {
-                let range = cell_edit::cell_range(&ends, index, self.input_encoding);
+            if let Some(range) = ranges.get(index) {
                 self.copy_row_bytes(raw.get(copied..range.start).ok_or_else(bug)?);
                 self.row_bytes += raw.get(range.clone()).ok_or_else(bug)?.len() as u64;
                 self.write_cell(cell);
@@ -261,7 +261,7 @@ impl Sink {
             } else {
                 self.copy_row_bytes(raw.get(copied..).ok_or_else(bug)?);
                 copied = raw.len();
-                self.append_cells(index.checked_sub(width).ok_or_else(bug)?, &[cell]);
+                self.append_cells(index.checked_sub(width).ok_or_else(bug)? + 1, &[cell]);
                 width = index + 1;
             }
         }
@@ -345,12 +345,14 @@ impl Sink {
         }
     }
 
-    /// Appends `missing` empty cells and then `cells`.
-    fn append_cells(&mut self, missing: usize, cells: &[&str]) {
+    /// Appends `cells` after so many delimiters.
+    fn append_cells(&mut self, delimiters: usize, cells: &[&str]) {
         self.cell_buffer.clear();
-        self.cell_buffer.extend(iter::repeat_n(self.delimiter, missing));
-        for &cell in cells {
-            self.cell_buffer.push(self.delimiter);
+        self.cell_buffer.extend(iter::repeat_n(self.delimiter, delimiters));
+        for (index, &cell) in cells.iter().enumerate() {
+            if index > 0 {
+                self.cell_buffer.push(self.delimiter);
+            }
             push_cell(&mut self.cell_buffer, cell, self.delimiter, self.excel_safe);
         }
         self.output_encoding.encode(&self.cell_buffer, &mut self.buffer);
@@ -400,7 +402,7 @@ mod tests {
             raw: b"\nphone".to_vec(),
             terminator: b"\r\n".to_vec(),
             appended_names: names,
-            delimiter: b';',
+            delimiter: ';',
             encoding: Encoding::Utf8,
         }
     }
@@ -410,12 +412,12 @@ mod tests {
         batch.push(
             &Row { leading_blanks: b"", content: b"", terminator: b"\r\n", line: 1 },
             [Cow::Borrowed("")],
-            0,
+            1,
         );
         batch.push(
             &Row { leading_blanks: b"\n", content: b"\"x\"", terminator: b"", line: 3 },
             [Cow::Borrowed("x")],
-            2,
+            3,
         );
         batch
     }
@@ -437,11 +439,33 @@ mod tests {
     }
 
     #[test]
+    fn cells_are_appended_with_the_delimiter_of_the_table() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        let head = Header { delimiter: '，', encoding: Encoding::Gb18030, ..head(true) };
+        let head = Header { bom: Vec::new(), ..head };
+        let mut sink =
+            Sink::create(Target::File(path.clone()), &head, SinkOptions::default()).unwrap();
+        let mut batch = Batch::default();
+        let row = |content| Row { leading_blanks: b"", content, terminator: b"\n", line: 2 };
+        batch.push(&row(b"x"), [Cow::Borrowed("x")], 2);
+        batch.push(&row(b"x\xA3\xAC"), [Cow::Borrowed("x")], 0);
+        sink.write_row(&batch, 0, &["u1", "", "a，b", "a,b", ""]).unwrap();
+        sink.write_row(&batch, 1, &["u1", "", "", "", ""]).unwrap();
+        sink.finish(b"").unwrap();
+        let output = Encoding::Gb18030.decode(&fs::read(path).unwrap()).into_owned();
+        assert_eq!(
+            output,
+            "\nphone，a，b，c，d，e;\r\nx，，u1，，\"a，b\"，a,b，\nx，u1，，，，\n"
+        );
+    }
+
+    #[test]
     fn edited_cells_change_and_the_others_keep_their_bytes() {
         let mut batch = Batch::default();
         let row = |text| Row { leading_blanks: b"\n", content: text, terminator: b"\r\n", line: 2 };
-        batch.push(&row(b"\"a;\";old;\"b\"\"\";c"), [Cow::Borrowed("")], 0);
-        batch.push(&row(b"a"), [Cow::Borrowed("")], 3);
+        batch.push(&row(b"\"a;\";old;\"b\"\"\";c"), [Cow::Borrowed("")], 1);
+        batch.push(&row(b"a"), [Cow::Borrowed("")], 4);
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
         let style = SinkOptions { excel_safe: true, ..SinkOptions::default() };
@@ -464,7 +488,7 @@ mod tests {
         let mut batch = Batch::default();
         let row = Row { leading_blanks: b"", content: b"a;b;c", terminator: b"\n", line: 7 };
         // The framer would have counted one missing cell, since the first row has four.
-        batch.push(&row, [Cow::Borrowed("")], 0);
+        batch.push(&row, [Cow::Borrowed("")], 1);
         let place = tempfile::tempdir().unwrap();
         let target = Target::File(place.path().join("out.csv"));
         let mut sink = Sink::create(target, &head(false), SinkOptions::default()).unwrap();

@@ -73,7 +73,7 @@ fn an_empty_input_is_rejected() {
 }
 
 #[test]
-fn a_header_without_rows_is_accepted() {
+fn a_header_without_rows_is_accepted_by_a_flag() {
     for (text, expected) in [
         ("name,phone\n", format!("name,phone,{}\n", ANSWER_COLUMNS.join(","))),
         ("name,phone", format!("name,phone,{}", ANSWER_COLUMNS.join(","))),
@@ -82,7 +82,9 @@ fn a_header_without_rows_is_accepted() {
             format!("\u{feff}姓名;手机;{}\r\n\r\n", ANSWER_COLUMNS.join(";")),
         ),
     ] {
-        let seen = observe_run(unlimited_script(), text, |_| ());
+        let seen = observe_run(unlimited_script(), text, |command| {
+            command.arg("--allow-empty");
+        });
         seen.assert_stderr(0, &[]);
         assert_eq!(seen.output.as_ref(), Some(&expected));
         seen.assert_no_calls();
@@ -95,7 +97,7 @@ fn a_ragged_row_is_reported_before_the_first_call() {
     for (text, line) in [
         ("name,phone\na,13800138000\nb,13800138002,more\n".to_owned(), "line 3"),
         // Lines are those that an editor shows, whatever rows they belong to.
-        ("name,phone\n\"a\nb\",13800138000\n\nc,1,\n".to_owned(), "line 5"),
+        ("name,phone\n\"a\nb\",13800138000\n\nc,1,x\n".to_owned(), "line 5"),
         (format!("name,phone\n{many}b,,13800138001\n"), "line 3002"),
     ] {
         let seen = observe_run(unlimited_script(), text, |_| ());

@@ -64,8 +64,10 @@ fn lines_above_the_header_are_kept() {
     );
     assert_output(text, &["--skip-lines", "2"], &expected);
     // Lines are counted from the file's beginning.
-    let (ended, _, calls) =
-        resolve_text(&format!("{title}name,mobile\nx,13800138000\ny,1,\n"), &["--skip-lines", "3"]);
+    let (ended, _, calls) = resolve_text(
+        &format!("{title}name,mobile\nx,13800138000\ny,1,x\n"),
+        &["--skip-lines", "3"],
+    );
     assert_eq!((ended.status, calls), (Some(3), 0), "{}", ended.stderr);
     assert!(ended.stderr.contains("line 6"), "{}", ended.stderr);
     let (ended, _, _) = resolve_text("name,mobile\n", &["--skip-lines", "1"]);
@@ -74,19 +76,83 @@ fn lines_above_the_header_are_kept() {
 }
 
 #[test]
-fn a_title_line_suggests_skip_lines() {
-    for (text, status) in [
-        ("staff 2024\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 3),
-        ("staff 2024,,\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 0),
-        ("staff 2024;;\nname;city;note\na;b;c\nd;e;f\n", 3),
-        ("staff 2024\nname;city;mobile\na;b;13800138000\nc;d;13800138001\n", 0),
+fn title_lines_are_skipped_and_kept() {
+    let names = ANSWER_COLUMNS.join(",");
+    for (title, table) in [
+        ("staff 2024\n", "name,city,mobile\na,b,13800138000\n"),
+        ("staff 2024,,\n\n,,\n", "name,city,mobile\na,b,13800138000\n"),
+        // No name is known, but the title is too narrow for a row of the table.
+        ("\"staff\r\n2024\"\r\n", "a,b,c\r\na,b,13800138000\r\n"),
+        (",contact,\n", "姓名,手机号,备注\na,13800138000,\n"),
+        ("sep=,\nstaff 2024\n", "name,city,mobile\na,b,13800138000\n"),
     ] {
-        let (ended, _, _) = resolve_text(text, &[]);
+        let text = format!("{title}{table}");
+        let end = if table.contains('\r') { "\r\n" } else { "\n" };
+        let (header, row) = table.trim_end().split_once(end).unwrap();
+        let expected = format!("{title}{header},{names}{end}{row},{FOUND_CELLS}{end}");
+        assert_output(&text, &[], &expected);
+        let (ended, _, _) = resolve_text(&text, &[]);
+        // Excel's line is no title.
+        let said = match title.lines().filter(|line| !line.starts_with("sep=")).count() {
+            1 => "1 title line above the header skipped".to_owned(),
+            lines => format!("{lines} title lines above the header skipped"),
+        };
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    }
+    // The result is read like the list.
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let text = format!("staff\nname,mobile,{names}\na,13800138000,,,failed,,busy\n");
+    let resolved = workdir.write_file("out.csv", &text);
+    let mut command = api.resolve_without_output(&api.endpoint(), &resolved);
+    let ended = run(command.arg("--retry-failed"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let expected = format!("staff\nname,mobile,{names}\na,13800138000,{FOUND_CELLS}\n");
+    assert_eq!(std::fs::read_to_string(resolved).unwrap(), expected);
+}
+
+#[test]
+fn a_doubtful_title_line_suggests_skip_lines() {
+    for (text, flags, status) in [
+        // The first person may have no number, and the second one a remark instead of it.
+        ("张三,\n李四,无\n王五,13800138000\n", &[][..], 0),
+        ("staff 2024;;\nname;city;note\na;b;c\nd;e;f\n", &[], 3),
+        // The user decided.
+        ("staff\nname,city,mobile\na,b,13800138000\n", &["--skip-lines", "0"], 3),
+        ("staff,\nname,mobile\na,13800138000\n", &["--no-headers"], 0),
+    ] {
+        let (ended, _, _) = resolve_text(text, flags);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("add --skip-lines 1"), "{}", ended.stderr);
     }
     let (ended, _, _) = resolve_text("mobile\n13800138000\n", &[]);
     assert!(!ended.stderr.contains("--skip-lines"), "{}", ended.stderr);
+}
+
+#[test]
+fn totals_page_numbers_and_headers_have_their_own_reason() {
+    let text = "姓名,手机号\n甲,13800138001\n第1页,\n姓名,手机号\n乙,13800138002\n合计：2人,\n\
+                审核：丙,\n合计,13800138003\n丁,abc\n";
+    let (ended, output, calls) = resolve_text(text, &[]);
+    assert_eq!((ended.status, calls), (Some(0), 3), "{}", ended.stderr);
+    let output = output.unwrap();
+    for (row, reason) in [
+        ("第1页,", "\"a page number, not a person\""),
+        ("姓名,手机号", "\"the header again, not a person\""),
+        ("合计：2人,", "\"a total (合计), not a person\""),
+        ("审核：丙,", "\"a line for signatures (审核), not a person\""),
+    ] {
+        let line = format!("\n{row},,,invalid,,{reason}\n");
+        assert!(output.contains(&line), "{line}{output}");
+    }
+    // A person of that name has a number.
+    assert!(output.contains("\n合计,13800138003,u00138003,,found,0,ok\n"), "{output}");
+    assert!(output.contains("\n丁,abc,,,invalid,,not a phone number"), "{output}");
+    assert!(ended.stderr.contains("\n  invalid              5"), "{}", ended.stderr);
+    let line =
+        "\n  4 invalid rows are not about a person: totals, signatures, page numbers or headers";
+    assert!(ended.stderr.contains(line), "{}", ended.stderr);
+    let (ended, _, _) = resolve_text(text, &["--lang", "zh"]);
+    assert!(ended.stderr.contains("有 4 行不是人员"), "{}", ended.stderr);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn read_workbook(
 ) -> Result<(String, Vec<String>, String), WorkbookError> {
     let workdir = Workdir::new();
     let file = File::open(workdir.write_file("in.xlsx", bytes)).unwrap();
-    let mut sheet = workbook::open(file, wanted, b',', &|_| workbook::SheetFit::Numbers)?;
+    let mut sheet = workbook::open(file, wanted, ',', &|_| workbook::SheetFit::Numbers)?;
     let mut text = String::new();
     sheet.reader.read_to_string(&mut text).unwrap();
     Ok((sheet.name, sheet.other_sheets, text))

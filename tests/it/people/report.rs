@@ -246,7 +246,7 @@ fn rows_or_the_report_can_go_to_standard_output() {
     // was found.
     let actual = ["Every row has a definitive answer"];
     assert_eq!(select_texts(&parse_page(&report), ".ending.fair .verdict strong"), actual);
-    let nobody = workdir.write_file("nobody.csv", "mobile\nn/a\nn/a\n");
+    let nobody = workdir.write_file("nobody.csv", "mobile\n1380013\nn/a\n");
     for (input, tone, actual) in [
         (&workdir.write_file("good.csv", staff_csv(3)), "good", actual[0]),
         (&nobody, "fair", "Nobody was found"),

@@ -29,8 +29,12 @@ use crate::store::disk::sessions::EarlierRun;
 /// As `resolve`: the input cannot be read (3) or flags do not fit it (2); output (7).
 pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let is_regular = open_input::is_regular_file(&args.input);
-    let OpenedInput { mut source, title, .. } =
-        open_input::open_single_pass(&args.input, &args.reader, args.numbers.region)?;
+    let OpenedInput { mut source, title, .. } = open_input::open_single_pass(
+        &args.input,
+        &args.reader,
+        &args.content,
+        args.numbers.region,
+    )?;
     let counts = InputCounts::from_source(
         &mut source,
         options::number_rules(&args.numbers),

@@ -151,7 +151,7 @@ impl PlanJson {
                 encoding: dialect.encoding.to_string(),
                 encoding_reason: dialect.encoding_reason.to_string(),
                 byte_order_mark: dialect.has_bom,
-                delimiter: char::from(dialect.delimiter).to_string(),
+                delimiter: dialect.delimiter.to_string(),
                 header: dialect.has_headers,
                 columns: columns.collect(),
             },

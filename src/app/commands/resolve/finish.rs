@@ -246,12 +246,12 @@ impl RunSetup<'_> {
             token_only: self.state_kind == StateKind::TokenOnly,
         });
         summary.record_hints(&hints);
-        let compared = self.args.expect.as_ref().map(|_| row_stats);
-        if let Some(row_stats) = compared {
+        let is_compared = self.args.expect.is_some();
+        if is_compared {
             summary.record_expected(row_stats);
         }
         self.terminal.print(&if is_written {
-            text::describe_run(totals, elapsed, &self.targets, compared, &hints)
+            text::describe_run(totals, elapsed, &self.targets, row_stats, is_compared, &hints)
         } else {
             text::describe_aborted_run(totals, elapsed, &hints)
         });

@@ -197,8 +197,8 @@ fn start_fingerprint(
     }
     fingerprint
         .with("encoding", dialect.encoding.to_string().as_bytes())
-        .with("skipped", reader.skip_lines.to_string().as_bytes())
-        .with("delimiter", &[dialect.delimiter])
+        .with("skipped", reader.skip_lines.unwrap_or(0).to_string().as_bytes())
+        .with("delimiter", dialect.delimiter.to_string().as_bytes())
         .with("headers", &[dialect.has_headers.into()])
         .with("sheet", reader.sheet.as_deref().unwrap_or_default().as_bytes())
         .with("region", format!("Home({})", numbers.region).as_bytes())

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use self_cell::{MutBorrow, self_cell};
 use tr::tr;
 
-use crate::table::raw::framer::{MAX_COLUMNS, count_line_ends};
+use crate::table::raw::framer::count_line_ends;
+use crate::table::raw::row_parser::MAX_COLUMNS;
 use crate::table::unpack::workbook::cell_reader::{Cell, cell_name};
 use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::unpack::workbook::limits::{MAX_CSV_BYTES, MAX_ROWS};
@@ -90,7 +91,10 @@ fn check_position(
 }
 
 /// The CSV of the first rows of a sheet, about 64 KiB, without a byte order mark.
-pub(crate) fn sample(cells: &mut SheetCells<'_>, delimiter: u8) -> Result<Vec<u8>, WorkbookError> {
+pub(crate) fn sample(
+    cells: &mut SheetCells<'_>,
+    delimiter: char,
+) -> Result<Vec<u8>, WorkbookError> {
     let mut first: Vec<Cell> = Vec::new();
     let mut bytes = 0;
     while bytes < CHUNK_BYTES
@@ -122,7 +126,7 @@ pub(crate) fn sample(cells: &mut SheetCells<'_>, delimiter: u8) -> Result<Vec<u8
 /// the first cell are omitted; an empty row in between is a blank line.
 struct RowWriter {
     extent: Extent,
-    delimiter: u8,
+    delimiter: char,
     /// The position of the next cell.
     row: u32,
     column: u32,
@@ -132,7 +136,7 @@ struct RowWriter {
 }
 
 impl RowWriter {
-    fn new(extent: Extent, delimiter: u8, csv: Vec<u8>) -> Self {
+    fn new(extent: Extent, delimiter: char, csv: Vec<u8>) -> Self {
         Self { extent, delimiter, row: extent.top, column: 0, row_has_cells: false, csv }
     }
 
@@ -142,8 +146,8 @@ impl RowWriter {
         }
         self.pad_to_column(cell.column.saturating_sub(self.extent.left));
         self.row_has_cells = true;
-        let special = |byte| byte == self.delimiter || matches!(byte, b'"' | b'\r' | b'\n');
-        if cell.text.bytes().any(special) {
+        let special = |letter| letter == self.delimiter || matches!(letter, '"' | '\r' | '\n');
+        if cell.text.contains(special) {
             self.csv.push(b'"');
             self.csv.extend_from_slice(cell.text.replace('"', "\"\"").as_bytes());
             self.csv.push(b'"');
@@ -154,7 +158,7 @@ impl RowWriter {
 
     fn pad_to_column(&mut self, column: u32) {
         while self.column < column {
-            self.csv.push(self.delimiter);
+            self.csv.extend_from_slice(self.delimiter.encode_utf8(&mut [0; 4]).as_bytes());
             self.column += 1;
         }
     }
@@ -192,7 +196,7 @@ impl CsvReader {
         package: Package,
         index: usize,
         extent: Option<Extent>,
-        delimiter: u8,
+        delimiter: char,
     ) -> Result<Self, WorkbookError> {
         let Package { archive, mut sheets, context } = package;
         let sheet = sheets.swap_remove(index);

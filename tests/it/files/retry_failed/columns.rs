@@ -50,7 +50,8 @@ fn a_column_without_numbers_is_not_used() {
     }
     assert_eq!(call_count(&api), 0);
     // A column that is named with -c is used.
-    let file = workdir.write_file("out.csv", format!("name,{ANSWER_COLUMNS}\nA,,,failed,-1,busy"));
+    let file =
+        workdir.write_file("out.csv", format!("name,{ANSWER_COLUMNS}\n1380013,,,failed,-1,busy"));
     let ended = run(retry_command(&api, &file).args(["-c", "name"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }

@@ -157,6 +157,8 @@ fn merged_shards_of_random_tables_equal_the_output_of_one_run() {
             command
         };
         let one = run(&mut resolve(&whole));
+        // A table without a number is refused.
+        prop_assume!(!one.stderr.contains("could be meant as a phone number"));
         prop_assert!(matches!(one.status, Some(0 | 4)), "{:?}", one);
         let shards: Vec<_> = (0..odd.shard_count)
             .map(|index| {

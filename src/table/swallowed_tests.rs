@@ -1,0 +1,65 @@
+//! Tests of how rows inside quoted cells are found, from the text of a table.
+
+use std::io::Cursor;
+
+use crate::table::detect::layout::SourceOptions;
+use crate::table::source::{Source, SourceError};
+
+/// The lines of the error, if there is one.
+fn swallowed(text: &str, options: &SourceOptions) -> Option<(u64, u64)> {
+    let reader = Box::new(Cursor::new(text.as_bytes().to_vec()));
+    let mut source = match Source::open(reader, options, &|cell| cell.starts_with("138")) {
+        Ok(source) => source,
+        Err(SourceError::SwallowedRows { first, last, .. }) => return Some((first, last)),
+        Err(error) => panic!("{error}"),
+    };
+    loop {
+        match source.next_batch(1) {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(SourceError::SwallowedRows { first, last, .. }) => return Some((first, last)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn rows_between_two_stray_quotes_are_found() {
+    let header = "姓名,手机号,备注\n甲,13800000021,ok\n";
+    for (rows, lines) in [
+        ("乙,13800000022,\"x\n丙,13800000023,ok\n丁,13800000024,\"y\n", (3, 5)),
+        ("乙,13800000022,\"x\n丙,13800000023,\"y\n戊,13800000025,ok\n", (3, 4)),
+        ("乙,13800000022,\"x\n丙,13800000023,y\"\n", (3, 4)),
+        ("\"乙,13800000022,x\r\n\"丙,13800000023,ok\r\n", (3, 4)),
+        ("\"乙,13800000022,x\n丙,n/a,ok\n丁\",13800000024,y\n", (3, 5)),
+        ("乙,\"13800000022,x\n丙,\"13800000023,ok\n", (3, 4)),
+        ("乙,13800000022,\"x\n丙,1.38E+10,\n丁,1380013,,\n\"戊,,\n", (3, 6)),
+        ("乙,13800000022, \"x\n丙,13800000023,\"y\n", (3, 4)),
+    ] {
+        let text = format!("{header}{rows}");
+        assert_eq!(swallowed(&text, &SourceOptions::default()), Some(lines), "{rows}");
+        let flexible = SourceOptions { flexible: true, ..SourceOptions::default() };
+        assert_eq!(swallowed(&text, &flexible), None, "{rows}");
+    }
+    // The header, or a person without a number, swallows a row.
+    let text = "姓名,手机号,备注\n甲,无,\"x\n乙,13800000022,\"y\n丙,13800000023,\n";
+    assert_eq!(swallowed(text, &SourceOptions::default()), Some((2, 3)));
+    let text = "姓名,手机号,\"备注\n甲,13800000021,\"\n乙,13800000022,x\n";
+    assert_eq!(swallowed(text, &SourceOptions::default()), Some((1, 2)));
+    let one = "手机号\n\"13800000021\n13800000022\n\"13800000023\n";
+    assert_eq!(swallowed(one, &SourceOptions::default()), Some((2, 4)));
+}
+
+#[test]
+fn cells_with_several_lines_are_no_rows() {
+    for text in [
+        "姓名,手机号,地址\n甲,13800000021,\"上海\n浦东, 13800000022\n2 号\"\n",
+        "姓名,手机号,地址\n\"甲\n乙\",\"13800000021\n13800000022\",\"x\ny\"\n",
+        "姓名,手机号\n甲,\"13800000021\n13800000022\"\n",
+        "手机号\n\"13800000021\n13800000022\"\n",
+        "\"姓名\n(全名)\",\"手机号\n(11 位)\"\n甲,13800000021\n",
+        "姓名,\"手机号（如13800138000）\n必填\"\n甲,13800000021\n",
+    ] {
+        assert_eq!(swallowed(text, &SourceOptions::default()), None, "{text}");
+    }
+}

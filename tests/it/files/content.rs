@@ -1,0 +1,188 @@
+//! Inputs without rows or without numbers: refused before anything is replaced, unless a flag
+//! accepts an input without rows.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::expected_rows::ANSWER_COLUMNS;
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+/// Resolves `text` over an output of an earlier run. Returns how it ended, what the output is then,
+/// and how many calls arrived.
+fn resolve(text: &str, flags: &[&str]) -> (RunOutput, String, usize) {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("in.csv", text);
+    let output = workdir.write_file("out.csv", "of yesterday");
+    let ended = run(api.resolve(&input, &output).args(flags));
+    let replaced = std::fs::read_to_string(output).unwrap();
+    (ended, replaced, api.call_log().calls().len())
+}
+
+fn plan(text: &str, flags: &[&str]) -> RunOutput {
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", text);
+    run(dingmap().arg("plan").arg(input).args(flags))
+}
+
+#[track_caller]
+fn assert_refused(text: &str, flags: &[&str], message: &str) {
+    let (ended, output, calls) = resolve(text, flags);
+    assert_eq!((ended.status, calls), (Some(3), 0), "{text}{}", ended.stderr);
+    assert_eq!(output, "of yesterday", "{text}");
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
+    let ended = plan(text, flags);
+    assert_eq!((ended.status, &*ended.stdout), (Some(3), ""), "{text}{}", ended.stderr);
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
+}
+
+#[test]
+fn a_table_without_a_number_is_refused_however_many_rows_it_has() {
+    for rows in [1, 9, 60, 1500] {
+        let text = "姓名,手机号\n".to_owned() + &"甲,无\n乙,\n丙,138001\n".repeat(rows);
+        let message = format!(
+            "no cell in column 2 手机号 could be meant as a phone number: none of them has seven \
+             digits (rows: {})",
+            3 * rows
+        );
+        assert_refused(&text, &[], &message);
+    }
+    assert_refused("姓名,手机号\n甲,13800138000\n", &["-c", "姓名"], "no cell in column 1 姓名");
+    let several = "a,b,mobile\nx,y,13800138000\n";
+    assert_refused(several, &["-c", "2", "-c", "a"], "no cell in column 2 b, 1 a could");
+    // One column instead of two: the wrong delimiter.
+    assert_refused("name;mobile\nx;y\n", &["-d", ","], "--delimiter");
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let output = workdir.path("out.csv");
+    let ended = run(api.resolve(Path::new("samples/staff.xlsx"), &output).args(["-c", "姓名"]));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(!output.exists());
+}
+
+#[test]
+fn one_mistyped_or_rounded_number_is_enough() {
+    for cell in ["1380013", "1.38E+10", "１３８００１３８０００x", "010-62345678"] {
+        let text = format!("name,mobile\nx,n/a\ny,{cell}\nz,\n");
+        let (ended, output, calls) = resolve(&text, &[]);
+        assert_eq!((ended.status, calls), (Some(0), 0), "{cell} {}", ended.stderr);
+        assert_eq!(output.matches(",invalid,").count(), 3, "{cell}");
+        assert_eq!(plan(&text, &[]).status, Some(0), "{cell}");
+    }
+}
+
+#[test]
+fn the_whole_input_is_judged_before_shards() {
+    // Cells without digits share a shard, and the numbers are in both.
+    let numbers: String = (0..20).map(|row| format!("x,138001380{row:02}\n")).collect();
+    let shards = ["0/2", "1/2"];
+    for shard in shards {
+        let text = format!("name,mobile\n{numbers}");
+        assert_eq!(resolve(&text, &["--shard", shard]).0.status, Some(0));
+        assert_refused("name,mobile\nx,n/a\ny,\n", &["--shard", shard], "no cell in column 2");
+    }
+    let lone = "name,mobile\nx,13800138000\n";
+    for shard in shards {
+        let (ended, output, _) = resolve(lone, &["--shard", shard]);
+        assert_eq!(ended.status, Some(0), "a shard may have no rows: {}", ended.stderr);
+        assert!(output.starts_with("name,mobile,userid,"), "{output}");
+    }
+}
+
+#[test]
+fn the_whole_input_is_judged_before_retries() {
+    let header = format!("name,mobile,{}\n", ANSWER_COLUMNS.join(","));
+    let workdir = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let retry = |text: &str| {
+        let input = workdir.write_file("out.csv", text);
+        let mut command = api.resolve_without_output(&api.endpoint(), &input);
+        let ended = run(command.arg("--retry-failed"));
+        (ended.status, std::fs::read_to_string(input).unwrap() == text)
+    };
+    let kept = format!("{header}x,13800138000,u1,,found,0,ok\ny,,,,invalid,,the cell is empty\n");
+    assert_eq!(retry(&kept), (Some(0), true));
+    let none = format!("{header}y,,,,failed,,busy\nz,n/a,,,failed,,busy\n");
+    assert_eq!(retry(&none), (Some(3), true));
+    assert_eq!(retry(&header), (Some(3), true));
+    assert_eq!(api.call_log().calls().len(), 0);
+}
+
+#[test]
+fn a_pipe_without_a_number_ends_with_the_same_status() {
+    let pipe = |text: &str, flags: &[&str]| -> RunOutput {
+        let api = Sandbox::new(unlimited_script());
+        let mut command = api.resolve(Path::new("-"), Path::new("-"));
+        command.args(flags).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().into()
+    };
+    let ended = pipe("name,mobile\nx,n/a\ny,\n", &[]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no cell in column 2 mobile"), "{}", ended.stderr);
+    let ended = pipe("name,mobile\n", &[]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    let ended = pipe("name,mobile\n", &["--allow-empty"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout, format!("name,mobile,{}\n", ANSWER_COLUMNS.join(",")));
+    let ended = pipe("name,mobile\nx,n/a\ny,13800138000\n", &[]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn an_input_without_rows_is_refused_unless_a_flag_accepts_it() {
+    let names = ANSWER_COLUMNS.join(",");
+    for (text, message) in [
+        ("name,mobile\n", "the input has a header and no rows"),
+        ("a,b\n", "the input has a header and no rows"),
+        ("title\nname,mobile\n", "the input has a header and no rows"),
+        ("", "the input is empty"),
+        ("\u{feff}\n\n", "the input is empty"),
+    ] {
+        assert_refused(text, &[], message);
+        assert_refused(text, &[], "--allow-empty");
+        let (ended, output, calls) = resolve(text, &["--allow-empty"]);
+        assert_eq!((ended.status, calls), (Some(0), 0), "{text}{}", ended.stderr);
+        let expected = match text.trim_start_matches('\u{feff}').trim() {
+            "" => text.to_owned(),
+            header => format!("{header},{names}\n"),
+        };
+        assert_eq!(output, expected, "{text}");
+        assert_eq!(plan(text, &["--allow-empty"]).status, Some(0), "{text}");
+    }
+    // Rows without a number are no input without rows.
+    assert_refused("name,mobile\nx,n/a\n", &["--allow-empty"], "no cell in column 2");
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("in.csv", "name,mobile\n");
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
+    assert_eq!(run(command.env("DINGMAP_ALLOW_EMPTY", "1")).status, Some(0));
+    let config = workdir.write_file("dingmap.toml", "allow-empty = true\n");
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
+    assert_eq!(run(command.arg("--config").arg(config)).status, Some(0));
+}
+
+#[test]
+fn what_failed_leaves_is_accepted_each_night() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    // The column is known by its cells, which a header alone does not have.
+    for text in
+        ["name,mobile\nx,13800138000\n", "a,b\nx,13800138000\n", "t\n\na,手机\nx,13800138000\n"]
+    {
+        let (input, failed) = (workdir.write_file("in.csv", text), workdir.path("failed.csv"));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
+        assert_eq!(run(command.arg("--failed").arg(&failed)).status, Some(0));
+        let again = |flags: &[&str]| {
+            run(api.resolve(&failed, &workdir.path("again.csv")).args(flags)).status
+        };
+        assert_eq!(again(&[]), Some(3), "{text}");
+        assert_eq!(again(&["--allow-empty"]), Some(0), "{text}");
+        // With its answers, as --retry-failed leaves it.
+        let output = workdir.path("out.csv");
+        let mut command = api.resolve_without_output(&api.endpoint(), &output);
+        let ended = run(command.args(["--retry-failed", "--failed"]).arg(&failed));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert_eq!(again(&["--retry-failed"]), Some(3), "{text}");
+        assert_eq!(again(&["--retry-failed", "--allow-empty"]), Some(0), "{text}");
+    }
+}

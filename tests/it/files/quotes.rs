@@ -1,0 +1,192 @@
+//! Stray quotes, spaces before quotes, escaped quotes, and delimiters that no row needs.
+
+use crate::support::expected_rows::ANSWER_COLUMNS;
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+fn resolve(text: &[u8], flags: &[&str]) -> (RunOutput, Option<Vec<u8>>, usize) {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let output = workdir.path("out.csv");
+    let ended = run(api.resolve(&workdir.write_file("in.csv", text), &output).args(flags));
+    (ended, std::fs::read(output).ok(), api.call_log().calls().len())
+}
+
+/// Each row of the output is the row of the input and this answer.
+#[track_caller]
+fn assert_output(text: &str, flags: &[&str], expected: &str) {
+    let (ended, output, _) = resolve(text.as_bytes(), flags);
+    let output = output.map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!((ended.status, output.as_deref()), (Some(0), Some(expected)), "{}", ended.stderr);
+}
+
+#[track_caller]
+fn assert_refused(text: &str, parts: &[&str]) {
+    let (ended, output, calls) = resolve(text.as_bytes(), &[]);
+    assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
+    for part in parts {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+}
+
+/// A number of the sandbox, and its answer.
+fn answer(digit: u8) -> String {
+    format!("u0013800{digit},,found,0,ok")
+}
+
+fn names() -> String {
+    ANSWER_COLUMNS.join(",")
+}
+
+#[test]
+fn rows_between_two_stray_quotes_are_reported() {
+    let text = "姓名,手机号,备注\n甲,13800138001,ok\n乙,13800138002,\"老师傅\n丙,13800138003,ok\n\
+                丁,13800138004,\"徒弟\n戊,13800138005,ok\n";
+    assert_refused(text, &["line 3: the row that begins here ends on line 5", "--flexible"]);
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", text);
+    let ended = run(dingmap().arg("plan").arg(&input));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    let (ended, output, calls) = resolve(text.as_bytes(), &["--flexible"]);
+    assert_eq!((ended.status, calls), (Some(0), 3), "{}", ended.stderr);
+    assert!(output.unwrap().starts_with("姓名,手机号,备注,userid".as_bytes()));
+    // One column: the second number of the cell would not be asked.
+    assert_refused("mobile\n\"13800138001\n13800138002\n\"13800138003\n", &["line 2", "line 4"]);
+}
+
+#[test]
+fn cells_with_several_lines_are_kept() {
+    let text = "name,mobile,address\nx,13800138001,\"a, b\nc,d\r\n2 e\"\n\"y\nz\",13800138002,\n";
+    let expected = format!(
+        "name,mobile,address,{}\nx,13800138001,\"a, b\nc,d\r\n2 e\",{}\n\"y\nz\",13800138002,,{}\n",
+        names(),
+        answer(1),
+        answer(2)
+    );
+    assert_output(text, &[], &expected);
+}
+
+#[test]
+fn an_empty_cell_after_the_last_column_takes_the_answer() {
+    for flags in [&[][..], &["--flexible"]] {
+        let text = "name,mobile\nx,13800138001,\r\ny,13800138002\n\"z\",\"13800138003\",";
+        let expected = format!(
+            "name,mobile,{}\nx,13800138001,{}\r\ny,13800138002,{}\n\"z\",\"13800138003\",{}",
+            names(),
+            answer(1),
+            answer(2),
+            answer(3)
+        );
+        assert_output(text, flags, &expected);
+    }
+    assert_output(
+        "mobile\n13800138001,\n",
+        &[],
+        &format!("mobile,{}\n13800138001,{}\n", names(), answer(1)),
+    );
+    // Anything else after the last column is a cell of its own.
+    for row in ["x,13800138001,,", "x,13800138001,\"\"", "x,13800138001, "] {
+        assert_refused(&format!("name,mobile\n{row}\n"), &["line 2: cells in this row: "]);
+    }
+}
+
+#[test]
+fn a_trailing_delimiter_is_understood_in_every_encoding() {
+    let text = "姓名,手机号\n张三,13800138001,\n李四丰,13800138002,\n";
+    for encoding in [encoding_rs::GB18030, encoding_rs::UTF_8] {
+        let (ended, output, _) = resolve(&encoding.encode(text).0, &[]);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        let output = encoding.decode(&output.unwrap()).0.into_owned();
+        let expected = format!(
+            "姓名,手机号,{}\n张三,13800138001,{}\n李四丰,13800138002,{}\n",
+            names(),
+            answer(1),
+            answer(2)
+        );
+        assert_eq!(output, expected);
+    }
+}
+
+#[test]
+fn a_quote_after_spaces_opens_a_cell() {
+    let text =
+        "name, \"mobile\", \"note\"\nx, \"13800138001\", \"a, b\"\ny,  \"13800138002\", \"c\"\n";
+    let expected = format!(
+        "name, \"mobile\", \"note\",{}\nx, \"13800138001\", \"a, b\",{}\ny,  \"13800138002\", \"c\",{}\n",
+        names(),
+        answer(1),
+        answer(2)
+    );
+    assert_output(text, &[], &expected);
+}
+
+#[test]
+fn a_backslash_before_a_quote_is_named_as_the_cause() {
+    let cause = "replace each \\\" by \"\"";
+    let text = "姓名,备注,手机号\n甲,\"外号 \\\"老师傅\\\", 带新人\",13800138001\n";
+    assert_refused(text, &["line 2: cells in this row: 4", cause]);
+    assert_refused("name,mobile\nx,13800138001\n\"y\\\"\",13800138002\n", &["line 3", cause]);
+    // Where it does no harm, the row is read, and comes out as it was.
+    let text = "name,note,mobile\nx,\"a \\\"b\",13800138001\ny,\"ok\",13800138002\n";
+    let expected = format!(
+        "name,note,mobile,{}\nx,\"a \\\"b\",13800138001,{}\ny,\"ok\",13800138002,{}\n",
+        names(),
+        answer(1),
+        answer(2)
+    );
+    assert_output(text, &[], &expected);
+    let (ended, _, _) = resolve(b"name,mobile\nx,13800138001,y\n", &[]);
+    assert!(!ended.stderr.contains(cause), "{}", ended.stderr);
+}
+
+#[test]
+fn full_width_delimiters_are_detected_and_accepted() {
+    for (delimiter, flags) in [
+        ('，', &[][..]),
+        ('；', &[]),
+        ('，', &["-d", "，"]),
+        ('、', &["-d", "、"]),
+        ('｜', &["--delimiter", "｜"]),
+    ] {
+        let d = delimiter.to_string();
+        let names = ANSWER_COLUMNS.join(&d);
+        let text = "姓名,手机号,备注\n甲,13800138001,\"a,b\"\n乙,13800138002\n".replace(',', &d);
+        let found = |number: &str| format!("u{number}{d}{d}found{d}0{d}ok");
+        let expected = format!(
+            "姓名{d}手机号{d}备注{d}{names}\n甲{d}13800138001{d}\"a{d}b\"{d}{}\n\
+             乙{d}13800138002{d}{d}{}\n",
+            found("00138001"),
+            found("00138002")
+        );
+        for encoding in [encoding_rs::UTF_8, encoding_rs::GB18030] {
+            let (ended, output, _) = resolve(&encoding.encode(&text).0, flags);
+            assert_eq!(ended.status, Some(0), "{delimiter} {}", ended.stderr);
+            assert_eq!(encoding.decode(&output.unwrap()).0, expected, "{delimiter}");
+        }
+    }
+    // Header and rows disagree: no column has numbers.
+    assert_refused("姓名,手机号\n甲，13800138001\n", &["no cell in column 2 手机号"]);
+    let text = "姓名，手机号\n甲，13800138001\n";
+    let (ended, _, calls) = resolve(text.as_bytes(), &["--output-encoding", "windows-1252"]);
+    assert_eq!((ended.status, calls), (Some(2), 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Windows-1252 has no ，"), "{}", ended.stderr);
+    let (ended, _, _) = resolve(text.as_bytes(), &["-d", "。"]);
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+}
+
+#[test]
+fn answers_are_replaced_in_a_table_with_a_full_width_delimiter() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let text = "姓名，手机号，userid，exclusive_userids，status，errcode，errmsg\n\
+                甲，13800138001，，，failed，-1，busy\n乙，13800138002，u2，，found，0，\"a，b\"\n";
+    let (text, _, _) = encoding_rs::GB18030.encode(text);
+    let input = workdir.write_file("out.csv", &text);
+    let mut command = api.resolve_without_output(&api.endpoint(), &input);
+    let ended = run(command.arg("--retry-failed"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let output = std::fs::read(input).unwrap();
+    assert_eq!(
+        encoding_rs::GB18030.decode(&output).0,
+        "姓名，手机号，userid，exclusive_userids，status，errcode，errmsg\n\
+         甲，13800138001，u00138001，，found，0，ok\n乙，13800138002，u2，，found，0，\"a，b\"\n"
+    );
+}
