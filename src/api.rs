@@ -8,4 +8,5 @@ pub(crate) mod limiter;
 pub(crate) mod lookup_api;
 pub(crate) mod rate;
 pub(crate) mod rate_limiter;
+pub(crate) mod route;
 pub(crate) mod token;

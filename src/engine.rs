@@ -16,5 +16,6 @@ pub(crate) mod reorder;
 pub(crate) mod retry_queue;
 pub(crate) mod run;
 pub(crate) mod single_flight;
+pub(crate) mod suspect_connections;
 pub(crate) mod throttle;
 pub(crate) mod token_state;

@@ -44,9 +44,6 @@ pub enum CallError {
     /// The reply to plain HTTP does not begin as one of HTTP does: the port may expect TLS.
     #[error("{}", tr!("connection lost: {cause}", cause = .0))]
     NotHttp(String),
-    /// HTTP 408 on a connection that stays open, where the reply to the request may still come.
-    #[error("HTTP 408")]
-    Unsolicited,
     /// The reply is compressed in a form that was not asked for.
     #[error("{}", tr!(
         "the reply is compressed ({name}), which dingmap did not ask for", name = .0
@@ -70,7 +67,7 @@ impl CallError {
     /// Whether a complete reply came, which is unusable.
     #[must_use]
     pub(crate) fn is_reply(&self) -> bool {
-        matches!(self, Self::Unsolicited | Self::Compressed(_) | Self::ReplyTooLarge(_))
+        matches!(self, Self::Compressed(_) | Self::ReplyTooLarge(_))
     }
 }
 
@@ -149,7 +146,8 @@ fn shortage_of(error: &io::Error) -> Option<Shortage> {
         Errno::MFILE | Errno::NFILE => Some(Shortage::Descriptors),
         Errno::NOMEM | Errno::NOBUFS => Some(Shortage::Memory),
         Errno::ADDRNOTAVAIL => Some(Shortage::Addresses),
-        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Some(Shortage::Route),
+        // Not EHOSTUNREACH: a router or a firewall says it of one host.
+        Errno::NETUNREACH | Errno::NETDOWN => Some(Shortage::Route),
         _ => None,
     }
 }
@@ -167,8 +165,8 @@ pub(crate) fn proxy_auth_text(cause: &str) -> String {
 fn describe_connect_error(text: String, proxied: bool) -> String {
     match text.strip_prefix("tunnel error: ") {
         Some(cause) => tr!(
-            "the proxy refused the connection, or --proxy names a server that is no proxy \
-             ({cause})",
+            "the proxy refused the connection, or --proxy names a server that is not a \
+             proxy ({cause})",
             cause
         ),
         None if proxied => tr!(
@@ -334,11 +332,12 @@ mod tests {
             (Errno::NOMEM, Shortage::Memory),
             (Errno::ADDRNOTAVAIL, Shortage::Addresses),
             (Errno::NETUNREACH, Shortage::Route),
-            (Errno::HOSTUNREACH, Shortage::Route),
+            (Errno::NETDOWN, Shortage::Route),
         ] {
             assert_eq!(shortage(errno), Some(expected), "{errno}");
         }
-        assert_eq!([Errno::CONNREFUSED, Errno::TIMEDOUT].map(shortage), [None; 2]);
+        let of_the_host = [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::HOSTUNREACH];
+        assert_eq!(of_the_host.map(shortage), [None; 3]);
         let late = io::Error::from_raw_os_error(Errno::NETUNREACH.raw_os_error());
         assert!(matches!(classify_error(&late, stage(false)), CallError::ConnectionLost(_)));
         let text = CallError::Machine(Shortage::Descriptors, "m".into()).to_string();

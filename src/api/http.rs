@@ -3,16 +3,20 @@
 //! change.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use flate2::bufread::MultiGzDecoder;
+use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
 };
-use reqwest::{Certificate, Client, Method, NoProxy, Proxy, StatusCode, Version, redirect, retry};
+use reqwest::{
+    Certificate, Client, Method, NoProxy, Proxy, Response, StatusCode, Version, redirect, retry,
+};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -21,7 +25,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tr::tr;
 use url::Url;
 
-use crate::api::error::{CallError, CallStage, classify_error, proxy_auth_text, root_cause};
+use crate::api::error::{
+    CallError, CallStage, Shortage, classify_error, proxy_auth_text, root_cause,
+};
+use crate::api::route::has_route;
 
 /// A reply of the API has some hundred bytes.
 const MAX_REPLY_BYTES: usize = 1 << 20;
@@ -142,12 +149,16 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// Scheme, host and port of a redirect. Its path and query may repeat what was sent.
     pub redirects_to: Option<String>,
+    /// The local address of the connection on which it came, if later calls may use that
+    /// connection one after another. Over HTTP/2, a reply names its call.
+    pub connection: Option<SocketAddr>,
     pub body: Bytes,
 }
 
 impl Reply {
     /// `url` is what was called; a redirect may be relative to it.
-    fn from_parts(status: StatusCode, headers: &HeaderMap, url: &Url, body: Bytes) -> Self {
+    fn from_parts(response: &Response, url: &Url, body: Bytes) -> Self {
+        let (status, headers) = (response.status(), response.headers());
         let location = headers.get(LOCATION).filter(|_| status.is_redirection());
         let location = location.and_then(|location| url.join(location.to_str().ok()?).ok());
         let origin = location.map(|location| location.origin().ascii_serialization());
@@ -158,8 +169,16 @@ impl Reply {
                 },
             );
         let retry_after = parse_retry_after(headers);
-        Self { status: status.as_u16(), retry_after, redirects_to, body }
+        let connection = kept_connection(response);
+        Self { status: status.as_u16(), retry_after, redirects_to, connection, body }
     }
+}
+
+fn kept_connection(response: &Response) -> Option<SocketAddr> {
+    let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    let is_closing = response.headers().get_all(CONNECTION).iter().any(closes);
+    let is_kept = response.version() == Version::HTTP_11 && !is_closing;
+    response.extensions().get::<HttpInfo>().filter(|_| is_kept).map(HttpInfo::local_addr)
 }
 
 impl HttpClient {
@@ -197,7 +216,10 @@ impl HttpClient {
         }
         let reply = pin!(async {
             let into_call_error = |error| self.into_call_error(url, error);
-            let mut response = request.send().await.map_err(into_call_error)?;
+            let mut response = match request.send().await {
+                Ok(response) => response,
+                Err(error) => return Err(self.confirm_shortage(url, into_call_error(error)).await),
+            };
             self.pool().multiplexed = response.version() == Version::HTTP_2;
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(into_call_error)? {
@@ -206,14 +228,9 @@ impl HttpClient {
                 }
                 body.extend_from_slice(&chunk);
             }
-            let (status, headers) = (response.status(), response.headers());
-            let body = decode_body(headers, body.freeze())?;
-            let is_closing = headers
-                .get(CONNECTION)
-                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-            let is_kept = response.version() == Version::HTTP_11 && !is_closing;
-            check_route(status, is_kept, url, &body)?;
-            Ok(Reply::from_parts(status, headers, url, body))
+            let body = decode_body(response.headers(), body.freeze())?;
+            check_route(response.status(), url, &body)?;
+            Ok(Reply::from_parts(&response, url, body))
         });
         self.within_deadline(reply).await.inspect_err(|error| {
             if matches!(error, CallError::TimedOut(_)) {
@@ -268,6 +285,20 @@ impl HttpClient {
         classify_error(&error.without_url(), stage)
     }
 
+    /// The library reports the error of one address. If this machine has a route to any address
+    /// of the host, its lack is not why the call failed.
+    async fn confirm_shortage(&self, url: &Url, error: CallError) -> CallError {
+        let CallError::Machine(Shortage::Route, cause) = error else { return error };
+        let proxy = match &self.settings.route {
+            ProxyRoute::Direct => None,
+            ProxyRoute::Proxy { url, .. } => Url::parse(url.expose_secret()).ok(),
+        };
+        if Box::pin(has_route(proxy.as_ref().unwrap_or(url))).await {
+            return CallError::Unreachable(cause);
+        }
+        CallError::Machine(Shortage::Route, cause)
+    }
+
     fn pool(&self) -> MutexGuard<'_, Pool> {
         // Nothing panics while it is locked.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
@@ -320,13 +351,8 @@ fn decode_body(headers: &HeaderMap, body: Bytes) -> Result<Bytes, CallError> {
     }
 }
 
-/// Finds replies that say that the call went to a wrong port, or through a proxy without password,
-/// and those that belong to no call. `is_kept` is whether later calls use the same connection one
-/// after another.
-fn check_route(status: StatusCode, is_kept: bool, url: &Url, body: &[u8]) -> Result<(), CallError> {
-    if status == StatusCode::REQUEST_TIMEOUT && is_kept {
-        return Err(CallError::Unsolicited);
-    }
+/// Finds replies that say that the call went to a wrong port, or through a proxy without password.
+fn check_route(status: StatusCode, url: &Url, body: &[u8]) -> Result<(), CallError> {
     // What nginx, Apache and Go answer to plain HTTP on a port for TLS.
     let is_plain_refused = || {
         let text = String::from_utf8_lossy(body);
@@ -440,7 +466,7 @@ mod tests {
     fn a_wrong_port_and_a_proxy_without_password_are_recognized() {
         let check = |url: &str, status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
-            check_route(status, true, &url.parse().unwrap(), body.as_bytes())
+            check_route(status, &url.parse().unwrap(), body.as_bytes())
         };
         let text = |error: Result<(), CallError>| error.unwrap_err().to_string();
         for page in [
@@ -454,9 +480,6 @@ mod tests {
         }
         assert!(text(check("http://h", 407, "")).contains("DINGMAP_PROXY"));
         assert_eq!(check("http://h", 403, ""), Ok(()));
-        assert_eq!(check("http://h", 408, ""), Err(CallError::Unsolicited));
-        let url = "http://h".parse().unwrap();
-        assert_eq!(check_route(StatusCode::REQUEST_TIMEOUT, false, &url, b""), Ok(()));
     }
 
     #[tokio::test]

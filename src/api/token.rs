@@ -318,7 +318,13 @@ mod tests {
 
     fn answer(status: u16, body: &'static str) -> Result<AccessToken, TokenError> {
         parse_reply(
-            &Reply { status, retry_after: None, redirects_to: None, body: body.into() },
+            &Reply {
+                status,
+                retry_after: None,
+                redirects_to: None,
+                connection: None,
+                body: body.into(),
+            },
             |text| text.replace("the secret", "***"),
         )
     }
@@ -409,7 +415,8 @@ mod tests {
             assert!(text.starts_with("a web page came instead of a token"), "{text}");
         }
         let redirects_to = Some("https://login.example".to_owned());
-        let reply = Reply { status: 302, retry_after: None, redirects_to, body: "".into() };
+        let (retry_after, connection) = (None, None);
+        let reply = Reply { status: 302, retry_after, redirects_to, connection, body: "".into() };
         let TokenError::Misconfigured(text) = parse_reply(&reply, |text| text).unwrap_err() else {
             panic!()
         };

@@ -6,6 +6,7 @@
 //! [single flight]: crate::guide::architecture#single-flight
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::engine::recent_answers::RecentAnswers;
 use crate::engine::reorder::{Answer, Chunk, ReorderBuffer};
 use crate::engine::retry_queue::RetryQueue;
 use crate::engine::single_flight::{SingleFlight, WaitingRow};
+use crate::engine::suspect_connections::SuspectConnections;
 use crate::engine::throttle::{PauseChange, Throttle};
 use crate::engine::token_state::TokenState;
 use crate::store::answers::Answers;
@@ -46,6 +48,10 @@ const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A number that another run has claimed is checked again after this time: short enough that its
 /// answer is seen soon, long enough for a thousand such numbers.
 const CLAIM_RECHECK_DELAY: Duration = Duration::from_millis(200);
+
+/// Pauses, some 8 s together, after which a machine that has reached the host with no call does not
+/// reach it. Calls that start together can use up the file descriptors for a moment.
+const MAX_MACHINE_PAUSES_AT_START: u32 = 3;
 
 /// A run in progress.
 pub(crate) struct Dispatcher<'k, A, L, F> {
@@ -68,8 +74,7 @@ pub(crate) struct Dispatcher<'k, A, L, F> {
     throttle: Throttle,
     fail_fast: FailFast,
     recent_answers: RecentAnswers,
-    /// Counts the resets of connections.
-    connection_epoch: u64,
+    suspect_connections: SuspectConnections,
     /// Why this machine could not open a connection the last time.
     machine_failure: Option<String>,
     totals: Totals,
@@ -107,7 +112,7 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
             throttle: Throttle::default(),
             fail_fast: FailFast::default(),
             recent_answers: RecentAnswers::default(),
-            connection_epoch: 0,
+            suspect_connections: SuspectConnections::default(),
             machine_failure: None,
             totals: Totals::default(),
             end: None,
@@ -290,7 +295,7 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         (self.emit)(&Event::Called { is_retry: retry_cause.is_some() });
         let (api, mobile) = (Arc::clone(&self.api), lookup.mobile());
         let (pause_epoch, sent_at) = (self.throttle.epoch(), Instant::now());
-        let connection_epoch = self.connection_epoch;
+        let connection_epoch = self.suspect_connections.epoch();
         let call = Call { lookup, token_generation, pause_epoch, connection_epoch, sent_at };
         self.in_flight.start(call, async move { api.lookup(mobile, &token).await });
         true
@@ -332,7 +337,11 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
             self.ready.push_front(lookup);
             return self.on_machine_failure(error.to_string(), pause_epoch);
         }
-        let is_unsolicited = matches!(&result, Err(CallError::Unsolicited));
+        let connection = result.as_ref().ok().and_then(|reply| reply.connection);
+        // Hosts close an idle connection with HTTP 408: if it stays open, the reply to the call may
+        // still come.
+        let may_be_unsolicited =
+            connection.is_some() && result.as_ref().is_ok_and(|reply| reply.status == 408);
         let redact = |text| self.api.redact(text);
         let token = TokenInUse {
             redact: &redact,
@@ -349,13 +358,13 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         if lookup.has_api_answer() {
             self.throttle.on_answered(pause_epoch);
         }
-        if is_unsolicited {
-            self.on_unsolicited_reply(lookup.mobile());
+        if may_be_unsolicited {
+            self.on_unsolicited_reply(lookup.mobile(), connection);
         }
         if let Action::Settle(outcome) = &action
-            && let Some(retry) = self.check_answer(&mut lookup, outcome, connection_epoch)
+            && self.is_foreign_answer(lookup.mobile(), outcome, connection, connection_epoch)
         {
-            action = retry;
+            action = lookup.on_foreign_answer(&retries, &mut self.jitter);
         }
         match action {
             Action::Settle(outcome) => self.on_answer(&lookup, outcome),
@@ -376,34 +385,35 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         }
     }
 
-    /// What to do instead of taking an answer that may belong to another call: the same answer came
-    /// before, or the call was on its way when that happened, perhaps on the same connection.
-    fn check_answer(
+    /// Whether an answer may belong to another call: the same answer came before, or an unsolicited
+    /// reply came on its connection after the call was sent.
+    fn is_foreign_answer(
         &mut self,
-        lookup: &mut Lookup,
+        mobile: Mobile,
         outcome: &Outcome,
-        connection_epoch: u64,
-    ) -> Option<Action> {
-        let is_repeated = self.recent_answers.on_answer(outcome);
-        let is_suspect = connection_epoch < self.connection_epoch;
-        if outcome.status == Status::Failed || !(is_repeated.is_some() || is_suspect) {
-            return None;
+        connection: Option<SocketAddr>,
+        sent_epoch: u64,
+    ) -> bool {
+        if outcome.status == Status::Failed {
+            return false;
         }
-        if lookup.is_same_repetition(is_repeated) {
-            self.recent_answers.disable();
-            return None;
+        let epoch = self.suspect_connections.epoch();
+        if self.recent_answers.is_repeated(outcome, sent_epoch, epoch) {
+            self.on_unsolicited_reply(mobile, connection);
+            return true;
         }
-        if is_repeated.is_some() {
-            self.on_unsolicited_reply(lookup.mobile());
+        let is_suspect = self.suspect_connections.contains(connection, sent_epoch);
+        if is_suspect {
+            (self.emit)(&Event::UnsolicitedReply(mobile));
         }
-        Some(lookup.on_foreign_answer(&self.limits.retry_policy, &mut self.jitter))
+        is_suspect
     }
 
     /// The connection on which the reply came may have more of them, also the reply that the call
-    /// did not get: later calls use new ones, and those in flight are made again.
-    fn on_unsolicited_reply(&mut self, mobile: Mobile) {
+    /// did not get: later calls use new ones.
+    fn on_unsolicited_reply(&mut self, mobile: Mobile, connection: Option<SocketAddr>) {
         self.api.reset_connections();
-        self.connection_epoch += 1;
+        self.suspect_connections.on_unsolicited_reply(connection);
         (self.emit)(&Event::UnsolicitedReply(mobile));
     }
 
@@ -461,14 +471,14 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
     }
 
     /// A call could not leave this machine: a later one may, so all calls are paused. Before the
-    /// first reply of the host, only as often as a call is repeated.
+    /// first reply of the host, only for some seconds.
     fn on_machine_failure(&mut self, reason: String, epoch: u64) {
         if self.throttle.consecutive() == 0 {
             (self.emit)(&Event::MachineFailed(reason.clone()));
         }
         self.machine_failure = Some(reason.clone());
         self.on_throttled(&verdict::machine_pause(), epoch);
-        let has_failed = self.throttle.consecutive() > self.limits.retry_policy.max_retries;
+        let has_failed = self.throttle.consecutive() > MAX_MACHINE_PAUSES_AT_START;
         if has_failed && !self.fail_fast.has_answered() {
             self.end_early(RunEnd::Aborted(Abort::MachineFailed(reason)));
         }

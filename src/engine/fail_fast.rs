@@ -111,7 +111,13 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "the type of a call's result")]
     fn ok() -> Result<Reply, CallError> {
-        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: "".into() })
+        Ok(Reply {
+            status: 200,
+            retry_after: None,
+            redirects_to: None,
+            connection: None,
+            body: "".into(),
+        })
     }
 
     #[test]

@@ -17,12 +17,10 @@ use crate::engine::backoff::{Backoff, RetryPolicy};
 /// Extra attempts after a code that no source names ([codes](crate::guide::api#codes)).
 const MAX_UNKNOWN_CODE_RETRIES: u32 = 2;
 
-/// Extra attempts, which do not count, after the token was rejected. A number can meet the end of
-/// several tokens; the bound is for a host that rejects every token for one number.
-const MAX_TOKEN_REJECTIONS: u32 = 5;
-
-/// Extra attempts, which do not count, after an answer that may be that of another call.
-const MAX_FOREIGN_ANSWERS: u32 = 3;
+/// Extra attempts, which do not count, after the token was rejected, one per renewed token
+/// ([codes](crate::guide::api#codes)). A number can meet the end of a token and of the next one;
+/// the bound is for a host that rejects every token for one number.
+const MAX_TOKEN_REJECTIONS: u32 = 2;
 
 /// Extra attempts, which do not count, after the host refused the stream and so did not process the
 /// call.
@@ -39,9 +37,6 @@ pub(crate) struct Lookup {
     backoff: Option<Backoff>,
     token_rejections: u32,
     refused_streams: u32,
-    foreign_answers: u32,
-    /// The digest of the last repeated answer.
-    repeated_digest: Option<u64>,
     /// Why the next call is a retry; `None` before the first call.
     retry_cause: Option<RetryCause>,
 }
@@ -114,8 +109,6 @@ impl Lookup {
             backoff: None,
             token_rejections: 0,
             refused_streams: 0,
-            foreign_answers: 0,
-            repeated_digest: None,
             retry_cause: None,
         }
     }
@@ -201,25 +194,15 @@ impl Lookup {
         }
     }
 
-    /// Whether the last attempt too got an answer with this digest, of an earlier answer: then the
-    /// host gives one `request_id` to several calls. Remembers the digest.
-    pub(crate) fn is_same_repetition(&mut self, digest: Option<u64>) -> bool {
-        let before = std::mem::replace(&mut self.repeated_digest, digest);
-        digest.is_some() && before == digest
-    }
-
-    /// The answer to the last attempt may be that of another call.
+    /// The answer to the last attempt may be that of another call: the attempt has failed.
     pub(crate) fn on_foreign_answer(
         &mut self,
         retries: &RetryPolicy,
         jitter: &mut fastrand::Rng,
     ) -> Action {
         self.retry_cause = Some(RetryCause::UnexpectedReply);
-        self.foreign_answers += 1;
-        if self.foreign_answers <= MAX_FOREIGN_ANSWERS {
-            return Action::RetryNow;
-        }
-        let text = tr!("the reply may belong to another call: the server sent replies twice");
+        let text =
+            tr!("the reply may belong to another call: the server sent more replies than calls");
         self.back_off(Classified::transient(text), retries.max_retries, retries, jitter)
     }
 
@@ -401,6 +384,7 @@ mod tests {
             status: 200,
             retry_after: None,
             redirects_to: None,
+            connection: None,
             body: body.to_owned().into(),
         })
     }
@@ -469,7 +453,13 @@ mod tests {
         assert_eq!((delays.len(), outcome.code), (5, None));
         assert_eq!(&*outcome.message, "timed out after 10s");
         let web_page = || {
-            Ok(Reply { status: 403, retry_after: None, redirects_to: None, body: "<html>".into() })
+            Ok(Reply {
+                status: 403,
+                retry_after: None,
+                redirects_to: None,
+                connection: None,
+                body: "<html>".into(),
+            })
         };
         assert_eq!(
             &*drive(web_page, 0).1.message,
@@ -480,6 +470,7 @@ mod tests {
                 status: 502,
                 retry_after: None,
                 redirects_to: None,
+                connection: None,
                 body: "{\"errcode\":0}".into(),
             })
         };
@@ -550,6 +541,14 @@ mod tests {
         };
         assert_eq!((free, delays), (MAX_TOKEN_REJECTIONS, RETRIES.max_retries));
         assert_eq!((outcome.status, outcome.code), (Status::Failed, Some(Code::Number(40014))));
+    }
+
+    #[test]
+    fn an_answer_of_another_call_costs_an_attempt() {
+        let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
+        let mut foreign = || lookup.on_foreign_answer(&RETRIES, &mut jitter);
+        assert!((0..RETRIES.max_retries).all(|_| matches!(foreign(), Action::RetryAfter(_))));
+        assert!(matches!(foreign(), Action::Settle(outcome) if outcome.status == Status::Failed));
     }
 
     #[test]

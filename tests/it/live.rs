@@ -14,3 +14,4 @@ pub(crate) mod simulation;
 pub(crate) mod stream_output;
 pub(crate) mod throttling;
 pub(crate) mod tokens;
+pub(crate) mod unsolicited_replies;

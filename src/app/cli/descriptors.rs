@@ -1,6 +1,6 @@
 //! How many calls may be in flight with the file descriptors that this process may open.
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tr::tr;
 
 use crate::app::cli::args::ResolveArgs;
@@ -11,9 +11,11 @@ const RESERVED: u64 = 32;
 /// beside it.
 const PER_CALL: u64 = 2;
 
-/// Lowers `--workers` to what the limit of open files allows; the warning if it did. HTTP/2 needs
-/// one connection for all calls, but whether a host offers it is known only after the first ones.
+/// Raises the limit of open files to what `--workers` needs, or lowers `--workers` to what the limit
+/// allows; the warning if it did that. HTTP/2 needs one connection for all calls, but whether a host
+/// offers it is known only after the first ones.
 pub(crate) fn limit_workers(args: &mut ResolveArgs) -> Option<String> {
+    raise_limit(files_for(args.workers, args.sandbox));
     let limit = getrlimit(Resource::Nofile).current?;
     let workers = max_workers(limit, args.sandbox);
     if args.workers <= workers {
@@ -28,6 +30,16 @@ pub(crate) fn limit_workers(args: &mut ResolveArgs) -> Option<String> {
         limit,
         needed = files_for(asked, args.sandbox)
     ))
+}
+
+/// Raises the soft limit of open files to `needed`, as far as the hard limit allows.
+fn raise_limit(needed: u64) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = maximum.map_or(needed, |maximum| needed.min(maximum));
+    if current.is_some_and(|current| current < raised) {
+        // If the system refuses it, the limit stays, and so does what it allows.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum });
+    }
 }
 
 /// The built-in sandbox holds the other end of each connection.

@@ -114,10 +114,7 @@ impl Tracker {
             Event::MachineFailed(reason) => warn!(reason = sanitize(reason), "cannot connect"),
             Event::UnsolicitedReply(mobile) => {
                 let number = mobile.to_masked_string();
-                warn!(
-                    number,
-                    "dropped a reply that belongs to no call or to another one; calling again"
-                );
+                warn!(number, "a reply may belong to another call or to none; it is not used");
             }
             Event::Stopping => self.is_stopping = true,
         }

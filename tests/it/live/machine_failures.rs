@@ -40,7 +40,7 @@ impl LookupApi for FailingMachine {
         tokio::time::sleep(Duration::from_millis(100)).await;
         *self.reached.lock().unwrap() += 1;
         let body = sim_harness::FOUND_REPLY.into();
-        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body })
+        Ok(Reply { status: 200, retry_after: None, redirects_to: None, connection: None, body })
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {
@@ -128,9 +128,16 @@ fn a_lasting_failure_of_this_machine_ends_the_run_with_pending_rows() {
 
 #[test]
 fn a_machine_that_never_reaches_the_host_ends_the_run_soon() {
-    let run = simulate(Duration::ZERO, Duration::from_hours(9), 5);
+    let run = simulate(Duration::ZERO, Duration::from_hours(9), 20);
     let is_expected =
         matches!(&run.end, RunEnd::Aborted(Abort::MachineFailed(reason)) if reason == REASON);
     assert!(is_expected, "{:?}", run.end);
     assert!(run.took < Duration::from_secs(30) && run.reached == 0, "{:?}", run.took);
+}
+
+#[test]
+fn a_short_failure_at_the_start_does_not_end_a_run_without_retries() {
+    let run = simulate(Duration::ZERO, Duration::from_secs(3), 0);
+    assert!(matches!(run.end, RunEnd::Finished), "{:?}", run.end);
+    assert_eq!((run.totals.rows(Status::Found), run.reached), (ROWS as u64, ROWS));
 }

@@ -260,7 +260,7 @@ fn a_refusing_proxy_is_reported() {
     let scene = NetworkFixture::new();
     for (answer, reason) in [
         ("HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy refused the connection"),
-        ("-ERR unknown command\r\n", "--proxy names a server that is no proxy"),
+        ("-ERR unknown command\r\n", "--proxy names a server that is not a proxy"),
     ] {
         let proxy = ConnectProxy::new(scene.sandbox_address(), answer);
         let url = format!("http://u:geheim@{}", proxy.address);

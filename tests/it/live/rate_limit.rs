@@ -66,6 +66,7 @@ impl LookupApi for RecordingApi {
             status: 200,
             retry_after: None,
             redirects_to: None,
+            connection: None,
             body: sim_harness::FOUND_REPLY.into(),
         })
     }

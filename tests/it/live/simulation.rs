@@ -57,6 +57,7 @@ struct SimulatedState {
     token: u64,
     token_uses: u64,
     violations: Vec<String>,
+    calls_by_number: HashMap<Mobile, NumberCalls>,
     /// Set where this machine fails now and then, and replies come twice.
     oddities: Option<Oddities>,
 }
@@ -65,21 +66,86 @@ struct SimulatedState {
 struct Oddities {
     rng: fastrand::Rng,
     replies: u64,
-    /// The last answer that reached the run.
-    last_body: Option<String>,
-    /// Numbers whose call met the reply to another one: on its new connection it does not again.
-    repeated: HashSet<Mobile>,
+    /// Connections that no call uses, the last used one last.
+    idle: Vec<SimulatedConnection>,
+    connections: u16,
+    /// How often the run went over to new connections.
+    resets: u32,
+}
+
+struct SimulatedConnection {
+    port: u16,
+    resets: u32,
+    /// A reply that the next call on it meets in place of its own.
+    extra: Option<Reply>,
 }
 
 impl Oddities {
-    /// A failure of this machine, the reply to another call, or this body with an id of its own.
-    fn reply(&mut self, mobile: Mobile, body: &str) -> Result<Reply, CallError> {
+    /// A failure of this machine, or the reply to a call on some connection: this body with an id
+    /// of its own, HTTP 408, or the reply that was sent too many.
+    fn reply(&mut self, body: &str) -> (Result<Reply, CallError>, Option<SimulatedConnection>) {
+        let fault = self.rng.u8(..100);
+        if fault < 2 {
+            return (Err(CallError::Machine(Shortage::Descriptors, "none left".into())), None);
+        }
+        let mut connection = self.idle.pop().unwrap_or_else(|| {
+            self.connections += 1;
+            SimulatedConnection { port: self.connections, resets: self.resets, extra: None }
+        });
         self.replies += 1;
         let id = format!(r#"{{"request_id":"r{}","#, self.replies);
-        match (self.rng.u8(..100), &self.last_body) {
-            (0..2, _) => Err(CallError::Machine(Shortage::Descriptors, "none left".into())),
-            (2..5, Some(last)) if self.repeated.insert(mobile) => json_reply(last.clone()),
-            _ => json_reply(body.replacen('{', &id, 1)),
+        let address = Some(([127, 0, 0, 1], connection.port).into());
+        let own = json_reply(body.replacen('{', &id, 1)).unwrap();
+        let own = Reply { connection: address, ..own };
+        let timeout_reply = Reply { status: 408, body: "".into(), ..own.clone() };
+        let reply = match (connection.extra.take(), fault) {
+            (Some(extra), _) => {
+                connection.extra = Some(own);
+                extra
+            }
+            (None, 2..5) => {
+                connection.extra = Some(own.clone());
+                own
+            }
+            (None, 5) => {
+                connection.extra = Some(own);
+                timeout_reply
+            }
+            (None, 6) => timeout_reply,
+            _ => own,
+        };
+        (Ok(reply), Some(connection))
+    }
+
+    fn release(&mut self, connection: SimulatedConnection) {
+        if connection.resets == self.resets {
+            self.idle.push(connection);
+        }
+    }
+}
+
+/// The calls of one number, by what they use up.
+#[derive(Default)]
+struct NumberCalls {
+    token_rejections: u32,
+    refused_streams: u32,
+    attempts: u32,
+}
+
+impl NumberCalls {
+    fn count(&mut self, is_throttled: bool, result: &Result<Reply, CallError>) {
+        let is_token_rejected =
+            |reply: &Reply| String::from_utf8_lossy(&reply.body).contains("40014");
+        match result {
+            _ if is_throttled => {}
+            Err(CallError::Machine(..)) => {}
+            Err(CallError::RefusedStream(_)) if self.refused_streams < 3 => {
+                self.refused_streams += 1;
+            }
+            Ok(reply) if is_token_rejected(reply) && self.token_rejections < 2 => {
+                self.token_rejections += 1;
+            }
+            _ => self.attempts += 1,
         }
     }
 }
@@ -97,7 +163,13 @@ impl SimulatedState {
                 let retry_after = Some(Duration::from_secs(seconds));
                 (
                     seconds,
-                    Ok(Reply { status: 429, retry_after, redirects_to: None, body: "".into() }),
+                    Ok(Reply {
+                        status: 429,
+                        retry_after,
+                        redirects_to: None,
+                        connection: None,
+                        body: "".into(),
+                    }),
                 )
             }
         }
@@ -116,6 +188,7 @@ impl SimulatedApi {
             token: 0,
             token_uses: 0,
             violations: Vec::new(),
+            calls_by_number: HashMap::new(),
             oddities: None,
         };
         Self {
@@ -128,9 +201,8 @@ impl SimulatedApi {
 
     fn with_oddities(self, seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed ^ 2);
-        let (last_body, repeated) = (None, HashSet::new());
         self.state.lock().unwrap().oddities =
-            Some(Oddities { rng, replies: 0, last_body, repeated });
+            Some(Oddities { rng, replies: 0, idle: Vec::new(), connections: 0, resets: 0 });
         self
     }
 
@@ -157,12 +229,18 @@ impl SimulatedApi {
 
 #[expect(clippy::unnecessary_wraps, reason = "it is used as a call's result")]
 fn json_reply(body: impl Into<String>) -> Result<Reply, CallError> {
-    Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into().into() })
+    Ok(Reply {
+        status: 200,
+        retry_after: None,
+        redirects_to: None,
+        connection: None,
+        body: body.into().into(),
+    })
 }
 
 impl LookupApi for SimulatedApi {
     async fn lookup(&self, mobile: Mobile, token: &SecretString) -> Result<Reply, CallError> {
-        let (latency, result) = {
+        let (latency, result, connection) = {
             let mut state = self.state.lock().unwrap();
             let now = Instant::now();
             if state.paused_until.is_some_and(|shut| now < shut) {
@@ -180,7 +258,7 @@ impl LookupApi for SimulatedApi {
             let fresh = token.expose_secret() == state.token.to_string()
                 && state.token_uses <= self.calls_per_token;
             let fault = if self.injects_faults { state.rng.u8(..100) } else { 100 };
-            let mut throttled = false;
+            let (mut throttled, mut connection) = (false, None);
             let result = match fault {
                 _ if !fresh => {
                     json_reply(r#"{"errcode":88,"sub_code":"40014","sub_msg":"expired"}"#)
@@ -192,6 +270,7 @@ impl LookupApi for SimulatedApi {
                     status: 502,
                     retry_after: None,
                     redirects_to: None,
+                    connection: None,
                     body: "".into(),
                 }),
                 9 if state.rng.bool() => Err(CallError::ConnectionLost("reset".into())),
@@ -208,10 +287,15 @@ impl LookupApi for SimulatedApi {
                     std::panic::resume_unwind(Box::new("a bug in a call, as the test wants it"));
                 }
                 _ => match &mut state.oddities {
-                    Some(oddities) => oddities.reply(mobile, &Self::reply_body(mobile)),
+                    Some(oddities) => {
+                        let (result, used) = oddities.reply(&Self::reply_body(mobile));
+                        connection = used;
+                        result
+                    }
                     None => json_reply(Self::reply_body(mobile)),
                 },
             };
+            state.calls_by_number.entry(mobile).or_default().count(throttled, &result);
             let latency = match &result {
                 Err(CallError::TimedOut(timeout)) => *timeout,
                 // A throttling reply takes no time, so that the run sends no call before it knows
@@ -219,15 +303,13 @@ impl LookupApi for SimulatedApi {
                 Ok(_) if throttled => Duration::ZERO,
                 _ => Duration::from_millis(state.rng.u64(1..300)),
             };
-            (latency, result)
+            (latency, result, connection)
         };
         tokio::time::sleep(latency).await;
         let mut state = self.state.lock().unwrap();
         state.in_flight.remove(&mobile);
-        if let (Some(oddities), Ok(reply)) = (&mut state.oddities, &result)
-            && reply.body.starts_with(br#"{"request_id""#)
-        {
-            oddities.last_body = Some(String::from_utf8(reply.body.to_vec()).unwrap());
+        if let (Some(oddities), Some(connection)) = (&mut state.oddities, connection) {
+            oddities.release(connection);
         }
         result
     }
@@ -252,6 +334,13 @@ impl LookupApi for SimulatedApi {
 
     fn can_renew_token(&self) -> bool {
         true
+    }
+
+    fn reset_connections(&self) {
+        if let Some(oddities) = &mut self.state.lock().unwrap().oddities {
+            oddities.idle.clear();
+            oddities.resets += 1;
+        }
     }
 
     fn redact(&self, text: String) -> String {
@@ -412,6 +501,9 @@ fn check_invariants(seed: u64, rows: &[RowNumbers], played: &SimResult) {
     let of_two_minds = by_number.values().filter(|statuses| statuses.len() > 1).count();
     let ended_early = !matches!(played.end, RunEnd::Finished);
     assert!(ended_early || of_two_minds == 0, "seed {seed}: rows of one number differ");
+    let max_attempts = 1 + sim_harness::default_limits().retry_policy.max_retries;
+    let attempts = state.calls_by_number.values().map(|calls| calls.attempts).max();
+    assert!(attempts <= Some(max_attempts), "seed {seed}: {attempts:?} attempts for one number");
     let asked: HashSet<_> = state.calls.iter().map(|(_, mobile)| *mobile).collect();
     assert_eq!(played.totals.calls, state.calls.len() as u64, "seed {seed}");
     assert_eq!(played.totals.calls, asked.len() as u64 + played.totals.retries(), "seed {seed}");

@@ -123,7 +123,13 @@ impl LookupApi for TokenApi {
             }
         };
         tokio::time::sleep(Duration::from_millis(300)).await;
-        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into() })
+        Ok(Reply {
+            status: 200,
+            retry_after: None,
+            redirects_to: None,
+            connection: None,
+            body: body.into(),
+        })
     }
 
     async fn fetch_token(&self, call: TokenEndpoint) -> Result<AccessToken, TokenError> {
@@ -259,7 +265,13 @@ impl LookupApi for UnluckyNumberApi {
                 _ => {}
             }
         }
-        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into() })
+        Ok(Reply {
+            status: 200,
+            retry_after: None,
+            redirects_to: None,
+            connection: None,
+            body: body.into(),
+        })
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {

@@ -23,7 +23,7 @@ pub(crate) enum AfterReply {
     Flood,
     /// The same bytes follow, some megabytes a second.
     FloodOfThese,
-    /// The same bytes follow once more, soon after the reply, and it serves the next request.
+    /// The same bytes come once more after the next request, ahead of the reply to it.
     Again,
 }
 
@@ -73,12 +73,15 @@ fn serve_connection(
     count: &AtomicUsize,
     answer: &dyn Fn(usize, &str) -> RawReply,
 ) {
+    let mut repeated = Vec::new();
     while let Some(request) = read_request(&mut stream) {
         let place = count.fetch_add(1, Ordering::SeqCst);
         let RawReply { bytes, after: then } = answer(place, &request);
-        let sent = stream.write_all(&bytes).is_ok();
+        let sent = stream.write_all(&[&*repeated, &*bytes].concat()).is_ok();
+        repeated.clear();
         match then {
             AfterReply::KeepAlive if sent => {}
+            AfterReply::Again if sent => repeated = bytes,
             AfterReply::Hang if sent => drop(stream.read(&mut [0])),
             AfterReply::Reset => return reset_connection(&stream),
             AfterReply::Drip => {
@@ -86,13 +89,6 @@ fn serve_connection(
                     thread::sleep(Duration::from_millis(50));
                 }
                 return;
-            }
-            AfterReply::Again => {
-                thread::sleep(Duration::from_micros(500));
-                if stream.write_all(&bytes).is_err() {
-                    return;
-                }
-                continue;
             }
             AfterReply::FloodOfThese => {
                 while stream.write_all(&bytes).is_ok() {

@@ -33,7 +33,13 @@ impl LookupApi for FakeLookupApi {
         let number = mobile.to_api_string(MainlandFormat::Plain);
         let (latency, body) = (self.0)(number[9..].parse().unwrap());
         tokio::time::sleep(latency).await;
-        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into() })
+        Ok(Reply {
+            status: 200,
+            retry_after: None,
+            redirects_to: None,
+            connection: None,
+            body: body.into(),
+        })
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {
