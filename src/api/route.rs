@@ -7,10 +7,9 @@ use url::Url;
 
 pub(crate) async fn has_route(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let Ok(addresses) = lookup_host((host, url.port_or_known_default().unwrap_or(0))).await else {
-        return false;
-    };
-    addresses.into_iter().any(is_routable)
+    let port = url.port_or_known_default().unwrap_or_default();
+    let Ok(mut addresses) = lookup_host((host, port)).await else { return false };
+    addresses.any(is_routable)
 }
 
 fn is_routable(address: SocketAddr) -> bool {

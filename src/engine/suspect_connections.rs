@@ -37,8 +37,9 @@ impl SuspectConnections {
     #[must_use]
     pub(crate) fn contains(&self, connection: Option<SocketAddr>, sent_epoch: u64) -> bool {
         let Some(connection) = connection else { return false };
-        let since_sent = self.suspects.iter().rev().take_while(|(_, epoch)| *epoch >= sent_epoch);
-        since_sent.into_iter().any(|(suspect, _)| *suspect == connection)
+        let mut since_sent =
+            self.suspects.iter().rev().take_while(|(_, epoch)| *epoch >= sent_epoch);
+        since_sent.any(|(suspect, _)| *suspect == connection)
     }
 }
 

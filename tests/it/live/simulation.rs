@@ -134,11 +134,12 @@ struct NumberCalls {
 
 impl NumberCalls {
     fn count(&mut self, is_throttled: bool, result: &Result<Reply, CallError>) {
+        if is_throttled || matches!(result, Err(CallError::Machine(..))) {
+            return;
+        }
         let is_token_rejected =
             |reply: &Reply| String::from_utf8_lossy(&reply.body).contains("40014");
         match result {
-            _ if is_throttled => {}
-            Err(CallError::Machine(..)) => {}
             Err(CallError::RefusedStream(_)) if self.refused_streams < 3 => {
                 self.refused_streams += 1;
             }
