@@ -252,7 +252,11 @@ fn reported_cells_get_true_reasons_and_first_numbers() {
         // Three exports joined: a mark and a header in the middle.
         ("\u{feff}13800138000", Ok("ok")),
     ] {
-        let seen = observe_run(unlimited_script(), format!("name,mobile\nA,{cell}\n"), |_| ());
+        let seen = observe_run(
+            unlimited_script(),
+            format!("name,mobile\nA,{cell}\nB,13800000021\n"),
+            |_| (),
+        );
         assert_eq!(seen.result.status, Some(0), "{cell}: {}", seen.result.stderr);
         let output = seen.output.unwrap();
         let mut reader = csv::Reader::from_reader(output.as_bytes());
