@@ -11,7 +11,8 @@ use crate::table::detect::file_type::FileType;
 use crate::table::detect::preamble::{TitleLines, title_hint};
 use crate::table::raw::encoding::EncodingError;
 use crate::table::raw::framer::{FrameError, escaped_quote_hint};
-use crate::table::unpack::workbook::missing_values::MissingValues;
+use crate::table::raw::missing_values::MissingValues;
+use crate::table::raw::row_parser::MAX_COLUMNS;
 
 /// Why the input cannot be read as a table. The caller adds the name of the input.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +33,23 @@ pub enum SourceError {
         line: u64,
         cause: io::Error,
     },
-    /// The input is a file of a type that is not read.
+    /// The input is a file of a type that dingmap cannot read.
     #[error("{}", .0.refusal())]
     UnsupportedType(FileType),
+    /// The rows of the output would have more than [`MAX_COLUMNS`] cells, which no command reads.
+    #[error("{}", tr!(
+        "line {line}: cells in the first row: {width}, and the output adds {added} more; a row has \
+         {most} cells at most: remove columns, then run again",
+        line, width, added, most = MAX_COLUMNS
+    ))]
+    NoRoomForAnswers {
+        /// The line on which the table starts, counted from 1.
+        line: u64,
+        /// The number of cells of the first row.
+        width: usize,
+        /// The number of cells that are appended.
+        added: usize,
+    },
     /// The input has neither a header nor a row.
     #[error("{}", empty_message(*skipped))]
     Empty {

@@ -8,15 +8,16 @@ use crate::domain::number::cell::MISSING_VALUE;
 use crate::domain::number::invalid::NonPerson;
 use crate::domain::number::plausible::could_be_number;
 use crate::table::detect::column_error::ColumnList;
-use crate::table::detect::columns::Column;
+use crate::table::detect::columns::{Column, appended_names};
 use crate::table::detect::country_column::CountryColumn;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
 use crate::table::detect::encoding::detect_encoding;
 use crate::table::detect::extra_columns::find_appended_column;
-use crate::table::detect::file_type::{self, Recognized};
+use crate::table::detect::file_type::Recognized;
 use crate::table::detect::layout::{Layout, SourceOptions};
 use crate::table::detect::non_person;
 use crate::table::detect::preamble::TitleLines;
+use crate::table::detect::recognize::recognize;
 pub use crate::table::error::SourceError;
 use crate::table::header::Header;
 use crate::table::number_cells::NumberCells;
@@ -25,9 +26,10 @@ use crate::table::raw::decoder::TextDecoder;
 use crate::table::raw::framer::{
     FrameError, FrameResult, Framer, MAX_ROW_BYTES, Row, has_escaped_quote,
 };
+use crate::table::raw::missing_values::MissingValues;
+use crate::table::raw::row_parser::MAX_COLUMNS;
 use crate::table::sniff::{Sniffed, sniff};
 use crate::table::swallowed;
-use crate::table::unpack::workbook::missing_values::MissingValues;
 
 /// A batch is returned once its rows take this many bytes.
 const BATCH_BYTES: usize = 256 << 10;
@@ -95,7 +97,7 @@ impl Source {
             let is_overlong = bytes.len() > 2 * MAX_ROW_BYTES;
             if complete || ((has_new_line || is_overlong) && has_grown) {
                 (attempts, sniffed_len, has_new_line) = (attempts + 1, bytes.len(), false);
-                match file_type::recognize(bytes, complete) {
+                match recognize(bytes, complete) {
                     Recognized::Other => {}
                     Recognized::Type(found) => return Err(SourceError::UnsupportedType(found)),
                     Recognized::NeedsMore => continue,
@@ -120,6 +122,11 @@ impl Source {
         let Sniffed { preamble, layout, titles } = sniffed;
         let mut framer = Framer::new(layout.dialect.delimiter).with_line(preamble.lines + 1);
         let names = &options.optional_columns;
+        let (line, width) = (preamble.lines + 1, layout.width());
+        let added = appended_names(&layout.first_row, names).len();
+        if !options.has_answers && width + added > MAX_COLUMNS {
+            return Err(SourceError::NoRoomForAnswers { line, width, added });
+        }
         let header = Header::read(&mut decoder, &preamble, &layout, names, &mut framer)?;
         framer.set_blank_line_is_row(layout.width() == 1);
         Ok(Self {
@@ -272,7 +279,7 @@ impl Source {
                         numbers.chain(self.layout.extra_columns.iter().copied()).chain(countries);
                     // The cells that a short row lacks are empty.
                     let cells = columns.map(|index| match self.framer.cell(index) {
-                        Some([]) | None if self.missing_values.contains(row.line, index) => {
+                        _ if self.missing_values.contains(row.line, index) => {
                             Cow::Borrowed(MISSING_VALUE)
                         }
                         cell => cell.map_or(Cow::Borrowed(""), String::from_utf8_lossy),
@@ -493,6 +500,22 @@ mod tests {
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 4);
         let source = open(&[b"mob", b"ile"]).unwrap();
         assert_eq!((source.width(), source.header().raw.as_slice()), (1, &b"mobile"[..]));
+    }
+
+    #[test]
+    fn a_table_leaves_room_for_the_answers() {
+        let table = |width: usize| format!("mobile{}\n138\n", ",".repeat(width - 1));
+        let open = |width, has_answers| {
+            let options = SourceOptions { has_answers, ..SourceOptions::default() };
+            let reader = io::Cursor::new(table(width).into_bytes());
+            Source::open(Box::new(reader), &options, &mobile).map(|source| source.width())
+        };
+        assert_eq!(open(MAX_COLUMNS - 5, false).unwrap(), MAX_COLUMNS - 5);
+        let error = open(MAX_COLUMNS - 4, false).unwrap_err();
+        let SourceError::NoRoomForAnswers { line: 1, width, added: 5 } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(width, MAX_COLUMNS - 4);
     }
 
     #[test]

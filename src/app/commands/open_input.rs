@@ -16,6 +16,7 @@ use crate::app::report::text;
 use crate::app::signals::Signals;
 use crate::domain::number::cell::looks_like_mobile;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
+use crate::domain::number::plausible::{could_be_number, is_date};
 use crate::domain::redact;
 use crate::engine::io::row_format::{RowFormat, RowOptions};
 use crate::table::detect::column_error::ColumnError;
@@ -126,24 +127,27 @@ pub(crate) fn row_format(
 
 /// How well the columns of a sheet fit, from its first rows. `are_chosen` says whether the user
 /// named them.
-fn rate_columns(source: &mut Source, are_chosen: bool) -> SheetFit {
+fn rate_columns(
+    source: &mut Source,
+    are_chosen: bool,
+    is_mobile: &dyn Fn(&str) -> bool,
+) -> SheetFit {
     let count = source.columns().len();
     let is_named = |name: &str| match_header(name) > HeaderMatch::NoMatch;
     let has_name =
         source.columns().iter().any(|column| column.name.as_deref().is_some_and(is_named));
+    let mut best = if are_chosen || has_name { SheetFit::NamedColumn } else { SheetFit::NoNumbers };
     while let Ok(Some(rows)) = source.next_batch(usize::MAX) {
-        if (0..rows.len()).any(|row| rows.cells(row).take(count).any(may_be_number)) {
-            return SheetFit::Numbers;
+        for cell in (0..rows.len()).flat_map(|row| rows.cells(row).take(count)) {
+            if is_mobile(cell) {
+                return SheetFit::MobileNumbers;
+            }
+            if could_be_number(cell) && !is_date(cell) {
+                best = SheetFit::PossibleNumbers;
+            }
         }
     }
-    if are_chosen || has_name { SheetFit::NamedColumn } else { SheetFit::NoNumbers }
-}
-
-/// Whether a cell may be a phone number, well or badly written: not a sentence.
-fn may_be_number(cell: &str) -> bool {
-    let count = |is: fn(char) -> bool| cell.chars().filter(|c| is(*c)).count();
-    let (digits, letters) = (count(char::is_numeric), count(char::is_alphabetic));
-    (digits >= 7 && letters <= 4) || (cell.contains("E+") && digits >= 3 && letters == 1)
+    best
 }
 
 impl<'a> InputSpec<'a> {
@@ -190,10 +194,10 @@ impl<'a> InputSpec<'a> {
         };
         let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);
         match Source::open(Box::new(Cursor::new(csv)), &options, &is_mobile) {
-            Ok(mut source) => rate_columns(&mut source, !options.columns.is_empty()),
+            Ok(mut source) => rate_columns(&mut source, !options.columns.is_empty(), &is_mobile),
             // The user has to choose among columns of numbers.
             Err(SourceError::Column { error: ColumnError::Ambiguous { .. }, .. }) => {
-                SheetFit::Numbers
+                SheetFit::MobileNumbers
             }
             Err(_) => SheetFit::NoNumbers,
         }

@@ -7,8 +7,9 @@ use crate::domain::number::labels::is_none;
 use crate::domain::number::mobile::{DefaultRegion, Mobile, NumberRules};
 use crate::domain::number::normalize::{self, normalize_chars, split_numbers};
 
-/// Stands for a formula of which the file does not keep the value.
-pub(crate) const MISSING_VALUE: &str = "=";
+/// Stands for a formula of which the file does not keep the value: a code point that is not a
+/// character, which Unicode reserves for the internal use of programs.
+pub(crate) const MISSING_VALUE: &str = "\u{FDD0}";
 
 /// The number used of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,6 +287,8 @@ mod tests {
             ("1.38001E+10", Invalid::Rounded("1.38001E+10".into())),
             ("1.38e99", Invalid::Rounded("1.38e99".into())),
             ("离职", Invalid::NotANumber),
+            ("=", Invalid::NotANumber),
+            (MISSING_VALUE, Invalid::MissingValue),
             ("0", Invalid::NoNumber),
             ("0.0", Invalid::NoNumber),
             ("--", Invalid::NoNumber),

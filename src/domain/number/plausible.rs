@@ -19,6 +19,22 @@ pub(crate) fn could_be_number(cell: &str) -> bool {
         || matches!(normalize_number(&text), Err(Invalid::Rounded(_)))
 }
 
+/// Whether a cell begins with a date, such as `2025-10-13 08:30` or `2024年10月3日`.
+#[must_use]
+pub(crate) fn is_date(cell: &str) -> bool {
+    let text = normalize_chars(cell);
+    let text = text.trim();
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let mut parts = text.split_inclusive(['-', '/', '.', '年', '月']).map(|part| {
+        let (number, separator) = part.split_at(digits(part));
+        (number.len(), number.parse().unwrap_or(0), separator)
+    });
+    matches!(parts.next(), Some((4, 1900..=2100, "-" | "/" | "." | "年")))
+        && matches!(parts.next(), Some((1 | 2, 1..=12, "-" | "/" | "." | "月")))
+        && matches!(parts.next(), Some((1 | 2, 1..=31, end))
+            if !end.starts_with(['-', '/', '.']))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -46,6 +62,27 @@ mod tests {
         for cell in ["", " ", "-", "0", "无", "n/a", "姓名，手机号", "138001", "e", "E10", "1e-3"]
         {
             assert!(!could_be_number(cell), "{cell}");
+        }
+    }
+
+    #[test]
+    fn dates_are_distinguished_from_numbers() {
+        for cell in
+            ["2025-10-13", "2025/1/3", "2024年10月13日", "2025-10-13 12:00:00", "1999.12.31"]
+        {
+            assert!(is_date(cell), "{cell}");
+        }
+        for cell in [
+            "138-0013-8000",
+            "2025",
+            "20251013",
+            "13800138000",
+            "2123-45-67",
+            "2012-12-12345",
+            "2025-10-13-01",
+            "",
+        ] {
+            assert!(!is_date(cell), "{cell}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::table::detect::dialect::{Dialect, Sample, has_header_row};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
 use crate::table::raw::encoding::Encoding;
-use crate::table::unpack::workbook::missing_values::MissingValues;
+use crate::table::raw::missing_values::MissingValues;
 
 /// What the user specified. Everything else is detected.
 #[derive(Debug, Clone, Default)]

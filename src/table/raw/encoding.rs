@@ -46,7 +46,7 @@ pub(crate) const LEGACY_NAMES: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
 pub enum EncodingError {
     /// The file begins with a UTF-32 byte order mark.
     #[error("{}", tr!(
-        "the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again"
+        "the file is UTF-32, which dingmap cannot read: save it as \"CSV UTF-8\" and run again"
     ))]
     Utf32,
     /// The file begins like an archive, a workbook or a compressed file. The outer one is unpacked

@@ -8,18 +8,26 @@ use crate::table::unpack::workbook::error::WorkbookError;
 /// The size of an entry of the directory, which begins with the name of a stream in UTF-16. Entries
 /// are aligned to it.
 const ENTRY_BYTES: usize = 128;
-/// How many bytes are looked through for the directory.
-const MAX_BYTES: u64 = 1 << 30;
+/// How many bytes of a file are looked through for the directory.
+pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
+/// How many bytes of a pipe are looked through: the program that writes to it must not be waited
+/// for.
+pub(crate) const MAX_PIPE_BYTES: u64 = 4 << 20;
 
-/// Why the compound file, read from its beginning, is not read.
-pub(crate) fn classify(reader: impl Read) -> WorkbookError {
-    let mut reader = io::BufReader::with_capacity(64 << 10, reader.take(MAX_BYTES));
+/// Why the compound file, read from its beginning, is not read. Its first `most` bytes are looked
+/// through.
+pub(crate) fn classify(reader: impl Read, most: u64) -> WorkbookError {
+    let mut reader = io::BufReader::with_capacity(64 << 10, reader.take(most));
     let mut entry = [0; ENTRY_BYTES];
     let mut found = FileType::LegacyWorkbook;
     while reader.read_exact(&mut entry).is_ok() {
-        if begins_with(&entry, "EncryptedPackage") {
+        let is = |name| begins_with(&entry, name);
+        if is("EncryptedPackage") {
             return WorkbookError::PasswordProtected;
-        } else if begins_with(&entry, "WordDocument") || begins_with(&entry, "PowerPoint") {
+        } else if is("Workbook\0") || is("Book\0") {
+            // A document inside a workbook has a directory entry too.
+            return WorkbookError::UnsupportedType(FileType::LegacyWorkbook);
+        } else if is("WordDocument") || is("PowerPoint") {
             found = FileType::Document;
         }
     }
@@ -37,12 +45,15 @@ mod tests {
 
     #[test]
     fn the_directory_says_what_the_file_is() {
-        let file = |name: &str| {
+        let file = |names: &str| {
             let mut bytes = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1".to_vec();
             bytes.resize(100_096, 0);
-            bytes.extend(name.encode_utf16().flat_map(u16::to_le_bytes));
+            for name in names.split(' ') {
+                bytes.extend(name.encode_utf16().flat_map(u16::to_le_bytes));
+                bytes.resize(bytes.len().next_multiple_of(ENTRY_BYTES), 0);
+            }
             bytes.resize(101_376, 0);
-            classify(bytes.as_slice())
+            classify(bytes.as_slice(), MAX_FILE_BYTES)
         };
         let unsupported = |name: &str| match file(name) {
             WorkbookError::UnsupportedType(found) => found,
@@ -51,6 +62,14 @@ mod tests {
         assert_eq!(unsupported("Workbook"), FileType::LegacyWorkbook);
         assert_eq!(unsupported("WordDocument"), FileType::Document);
         assert_eq!(unsupported("PowerPoint"), FileType::Document);
+        assert_eq!(unsupported("WordDocument Workbook"), FileType::LegacyWorkbook);
+        assert_eq!(unsupported("Book WordDocument"), FileType::LegacyWorkbook);
         assert!(matches!(file("EncryptedPackage"), WorkbookError::PasswordProtected));
+    }
+
+    #[test]
+    fn a_pipe_that_stays_open_is_not_read_without_end() {
+        let found = classify(io::repeat(0), MAX_PIPE_BYTES);
+        assert!(matches!(found, WorkbookError::UnsupportedType(FileType::LegacyWorkbook)));
     }
 }

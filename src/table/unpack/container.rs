@@ -8,9 +8,9 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tr::tr;
 
-use crate::table::unpack::compound_file;
+use crate::table::raw::missing_values::MissingValues;
+use crate::table::unpack::compound_file::{self, MAX_FILE_BYTES, MAX_PIPE_BYTES};
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::missing_values::MissingValues;
 use crate::table::unpack::workbook::{self, RateSheet};
 
 /// The length of the longest signature in bytes.
@@ -110,7 +110,7 @@ pub(crate) fn open(
                 missing_values: sheet.missing_values,
             })
         }
-        ContainerKind::CompoundFile => Err(compound_file::classify(file).into()),
+        ContainerKind::CompoundFile => Err(compound_file::classify(file, MAX_FILE_BYTES).into()),
         kind => unpack(kind, Box::new(file), options),
     }
 }
@@ -136,7 +136,8 @@ pub(crate) fn open_stream(
     match ContainerKind::from_signature(&start) {
         ContainerKind::Zip => Err(ContainerError::WorkbookFromPipe),
         ContainerKind::CompoundFile => {
-            Err(compound_file::classify(Cursor::new(start).chain(reader)).into())
+            let whole = Cursor::new(start).chain(reader);
+            Err(compound_file::classify(whole, MAX_PIPE_BYTES).into())
         }
         kind => {
             let whole: Chain<_, _> = Cursor::new(start).chain(reader);
@@ -237,7 +238,7 @@ mod tests {
     use crate::table::unpack::workbook::SheetFit;
 
     fn options(sheet: Option<&str>) -> UnpackOptions<'_> {
-        UnpackOptions { sheet, delimiter: None, rate_sheet: &|_| SheetFit::Numbers }
+        UnpackOptions { sheet, delimiter: None, rate_sheet: &|_| SheetFit::MobileNumbers }
     }
 
     fn gzip(text: &[u8]) -> Vec<u8> {

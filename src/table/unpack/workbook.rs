@@ -5,7 +5,6 @@ pub(crate) mod cell_text;
 pub(crate) mod csv_reader;
 pub(crate) mod error;
 pub(crate) mod limits;
-pub(crate) mod missing_values;
 pub(crate) mod number_format;
 pub(crate) mod package;
 pub(crate) mod part_reader;
@@ -17,10 +16,15 @@ use std::fs::File;
 use tr::tr;
 
 use crate::table::detect::columns::is_same_name;
+use crate::table::raw::missing_values::MissingValues;
 use crate::table::unpack::workbook::csv_reader::{CsvReader, sample, scan};
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::missing_values::MissingValues;
 use crate::table::unpack::workbook::package::{Package, SheetEntry};
+
+/// How much of a sheet is rated, as CSV in bytes.
+const SAMPLE_BYTES: usize = 64 << 10;
+/// How much of a sheet is rated whose column of numbers begins with blank cells.
+const MAX_SAMPLE_BYTES: usize = 16 << 20;
 
 /// How well a sheet fits as the table of numbers, from its first rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +33,10 @@ pub enum SheetFit {
     NoNumbers,
     /// A header names a column of numbers.
     NamedColumn,
-    /// A column has numbers.
-    Numbers,
+    /// A column has what could be meant as numbers.
+    PossibleNumbers,
+    /// A column has mobile numbers.
+    MobileNumbers,
 }
 
 /// Tells how well a sheet fits, from the CSV of its first rows.
@@ -61,7 +67,9 @@ pub fn open(
     let mut package = Package::open(file)?;
     let mut with_rows = Vec::new();
     for index in 0..package.sheets.len() {
-        with_rows.push(package.cells(index)?.next_cell()?.is_some());
+        let first = package.cells(index).and_then(|mut cells| cells.next_cell());
+        // A cell that cannot be read matters on the selected sheet only.
+        with_rows.push(!matches!(first, Ok(None)));
     }
     let chosen = match wanted {
         Some(wanted) => {
@@ -104,17 +112,24 @@ fn choose_sheet(
         if is_visible {
             visible.push(index);
         }
-        let fit = rate_sheet(sample(&mut package.cells(index)?, delimiter)?);
+        let fit = rate(package, index, delimiter, rate_sheet);
         match fit {
             SheetFit::NoNumbers => {}
             _ if !is_visible => hidden = hidden.or(Some(index)),
-            SheetFit::Numbers => return Ok(index),
-            SheetFit::NamedColumn => best = best.or(Some(index)),
+            SheetFit::MobileNumbers => return Ok(index),
+            _ if best.is_none_or(|(best_fit, _)| best_fit < fit) => best = Some((fit, index)),
+            _ => {}
+        }
+    }
+    if best.is_none() && visible.len() > 1 {
+        // A sheet that cannot be read may be the one with the numbers.
+        for &index in &visible {
+            scan(&mut package.cells(index)?)?;
         }
     }
     let sheets = list_sheets(&package.sheets);
     match (best, hidden, visible.as_slice()) {
-        (Some(index), _, _) => Ok(index),
+        (Some((_, index)), _, _) => Ok(index),
         // What is wrong with its column is a better message.
         (None, None, &[only]) => Ok(only),
         (None, None, []) => Err(WorkbookError::NoRows(sheets)),
@@ -122,6 +137,23 @@ fn choose_sheet(
             sheets,
             hidden: hidden.map(|index| package.sheets[index].name.clone()),
         }),
+    }
+}
+
+/// How well a sheet fits, from as many of its rows as it takes to see a number.
+fn rate(
+    package: &mut Package,
+    index: usize,
+    delimiter: char,
+    rate_sheet: &RateSheet<'_>,
+) -> SheetFit {
+    let mut rate = |size| {
+        sample(package, index, delimiter, size).map_or(SheetFit::NoNumbers, |csv| rate_sheet(csv))
+    };
+    match rate(SAMPLE_BYTES) {
+        // Its numbers may begin further down, and another sheet must not be taken for that.
+        SheetFit::NamedColumn | SheetFit::PossibleNumbers => rate(MAX_SAMPLE_BYTES),
+        fit => fit,
     }
 }
 

@@ -194,7 +194,7 @@ fn a_file_that_is_no_table_is_refused_under_any_name_and_from_a_pipe() {
             let input = workdir.write_file(name, &content);
             let output = workdir.write_file("out.csv", "of last night\n");
             let ended = run(&mut api.resolve(&input, &output));
-            assert_exit(&ended, 3, &[name, "which is not read", words[0], words[1]]);
+            assert_exit(&ended, 3, &[name, "which dingmap cannot read", words[0], words[1]]);
             assert_eq!(std::fs::read_to_string(&output).unwrap(), "of last night\n");
             let ended = run(dingmap().args(["plan", "--no-state"]).arg(&input));
             assert_exit(&ended, 3, &words);

@@ -3,7 +3,7 @@
 use crate::support::observed_run::assert_exit;
 use crate::support::rows::read_rows;
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
-use crate::support::workbook::{build_workbook, concat_each};
+use crate::support::workbook::{build_workbook, concat_each, workbook_parts, zip_parts};
 use crate::support::workdir::Workdir;
 
 /// A sheet of texts and cells: each by its attributes and what is in it.
@@ -71,10 +71,12 @@ fn the_first_visible_sheet_with_numbers_is_read_and_named() {
         &["2. 不要修改表头"],
     ]);
     let example = text_sheet(&[&["姓名", "手机号"], &["例如：张三", ""]]);
+    let cover = text_sheet(&[&["版本", "日期"], &["v1", "2025-10-13"], &["v2", "20251014"]]);
     let staff = text_sheet(&[&["姓名", "手机号"], &["甲", "13800000021"]]);
     for (sheets, chosen) in [
         (&[("填写说明", "visible", &notes), ("员工", "visible", &staff)][..], "员工"),
         (&[("模板", "visible", &example), ("员工", "visible", &staff)], "员工"),
+        (&[("封面", "visible", &cover), ("员工", "visible", &staff)], "员工"),
         (&[("旧", "hidden", &staff), ("员工", "visible", &staff)], "员工"),
         (
             &[("填写说明", "visible", &notes), ("旧", "hidden", &staff), ("新", "visible", &staff)],
@@ -88,10 +90,84 @@ fn the_first_visible_sheet_with_numbers_is_read_and_named() {
         let ended = run(&mut api.resolve(&input, &workdir.path("out.csv")));
         let named = format!("staff.xlsx (sheet {chosen}; ");
         assert_exit(&ended, 0, &[&named, "choose with --sheet", "found                1"]);
-        let plan = run(dingmap().args(["plan", "--no-state"]).arg(&input));
-        assert_eq!(plan.status, Some(0), "{}", plan.stderr);
-        assert!(plan.stdout.contains(&named), "{}", plan.stdout);
+        for columns in [&[][..], &["-c", "2"]] {
+            let plan = run(dingmap().args(["plan", "--no-state"]).args(columns).arg(&input));
+            assert_eq!(plan.status, Some(0), "{}", plan.stderr);
+            assert!(plan.stdout.contains(&named), "{}", plan.stdout);
+        }
     }
+}
+
+#[test]
+fn a_sheet_whose_numbers_begin_far_down_is_read() {
+    let mut staff = vec![vec!["姓名", "手机号"]];
+    staff.resize(4000, vec!["一个很长的名字，没有号码", ""]);
+    staff.push(vec!["甲", "13800000021"]);
+    let staff: Vec<&[&str]> = staff.iter().map(Vec::as_slice).collect();
+    let phones = text_sheet(&[&["部门", "部门电话"], &["人事", "13900000000"]]);
+    let workdir = Workdir::new();
+    let sheets = [("员工", "visible", &*text_sheet(&staff)), ("部门", "visible", &*phones)];
+    let input = workdir.write_file("staff.xlsx", build_workbook(&sheets));
+    let plan = run(dingmap().args(["plan", "--no-state"]).arg(&input));
+    assert!(plan.stdout.contains("staff.xlsx (sheet 员工; "), "{}{}", plan.stdout, plan.stderr);
+}
+
+#[test]
+fn zeros_in_place_of_values_that_were_not_calculated_are_missing_values() {
+    let zero = ("", "<f>B9</f><v>0</v>");
+    let cells = sheet_xml(&[
+        &[("t=\"str\"", "<v>手机号</v>"), ("t=\"str\"", "<v>次数</v>"), ("", "<f>1+1</f><v>2</v>")],
+        &[zero, zero, zero],
+        &[zero, ("", "<f>1+0</f><v>1</v>"), zero],
+        &[("", "<v>13800000021</v>"), zero, zero],
+    ]);
+    for (calculation, reason) in [
+        (r#"<calcPr calcId="1" fullCalcOnLoad="1"/>"#, "a formula without a stored value"),
+        ("", "no number"),
+    ] {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let mut parts = workbook_parts(&[("员工", "visible", &cells)]);
+        let workbook = parts.iter_mut().find(|(name, _)| name == "xl/workbook.xml").unwrap();
+        workbook.1 = workbook.1.replace("</workbook>", &format!("{calculation}</workbook>"));
+        let input = workdir.write_file("staff.xlsx", zip_parts(&parts));
+        let output = workdir.path("out.csv");
+        let ended = run(&mut api.resolve(&input, &output));
+        assert_exit(&ended, 0, &["found                1"]);
+        assert_eq!(
+            ended.stderr.contains("2 formulas have no stored value (A2:A3)"),
+            !calculation.is_empty()
+        );
+        let rows = read_rows(&output);
+        assert!(rows[0]["errmsg"].starts_with(reason), "{}", rows[0]["errmsg"]);
+        assert_eq!((&*rows[0]["手机号"], &*rows[0]["次数"]), ("0", "0"));
+    }
+}
+
+#[test]
+fn an_equals_sign_in_a_text_file_is_not_a_formula_of_a_workbook() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("staff.csv", "姓名,手机号\n甲,13800000021\n乙,=\n");
+    let output = workdir.path("out.csv");
+    let ended = run(&mut api.resolve(&input, &output));
+    assert_exit(&ended, 0, &["found                1"]);
+    assert!(!ended.stderr.contains("formula"), "{}", ended.stderr);
+    assert!(!read_rows(&output)[1]["errmsg"].contains("formula"));
+}
+
+#[test]
+fn a_localized_general_format_keeps_the_plus_sign() {
+    let mut parts = workbook_parts(&[(
+        "员工",
+        "visible",
+        &sheet_xml(&[HEADER, &[NAME, ("s=\"10\"", "<v>13108207129</v>")]]),
+    )]);
+    let styles = parts.iter_mut().find(|(name, _)| name == "xl/styles.xml").unwrap();
+    styles.1 = styles.1.replace("&quot;+&quot;0", "&quot;+&quot;G/通用格式");
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("staff.xlsx", zip_parts(&parts));
+    let output = workdir.path("out.csv");
+    assert_exit(&run(api.resolve(&input, &output).arg("--show-sent")), 0, &[]);
+    assert_eq!(read_rows(&output)[0]["mobile_sent"], "+1-3108207129");
 }
 
 #[test]

@@ -16,7 +16,11 @@ fn read_workbook(
 ) -> Result<(String, Vec<String>, String), WorkbookError> {
     let workdir = Workdir::new();
     let file = File::open(workdir.write_file("in.xlsx", bytes)).unwrap();
-    let mut sheet = workbook::open(file, wanted, ',', &|_| workbook::SheetFit::Numbers)?;
+    let rate = |csv: Vec<u8>| match csv.as_slice() {
+        [] => workbook::SheetFit::NoNumbers,
+        _ => workbook::SheetFit::MobileNumbers,
+    };
+    let mut sheet = workbook::open(file, wanted, ',', &rate)?;
     let mut text = String::new();
     sheet.reader.read_to_string(&mut text).unwrap();
     Ok((sheet.name, sheet.other_sheets, text))
@@ -272,27 +276,93 @@ fn a_damaged_workbook_is_an_error_not_a_short_table() {
     let rows = concat_each(1..=2000, |n| row_xml(n, &[("", &format!("<v>{}</v>", n * 7919))]));
     let bytes = build_workbook(&[("A", "visible", &rows)]);
     assert_eq!(read_workbook(&bytes, None).unwrap().2.lines().count(), 2000);
-    let damaged = |bytes: &[u8]| {
-        matches!(
-            read_workbook(bytes, None),
-            Err(WorkbookError::Damaged(_) | WorkbookError::InvalidCell { .. })
-        )
-    };
+    let is_damaged =
+        |bytes: &[u8]| matches!(read_workbook(bytes, None), Err(WorkbookError::Damaged(_)));
     for size in [4, 100, bytes.len() / 2, bytes.len() - 30] {
-        assert!(damaged(&bytes[..size]), "cut to {size}");
+        assert!(is_damaged(&bytes[..size]), "cut to {size}");
     }
     let mut flipped = bytes.clone();
     flipped[400] ^= 0x55;
-    assert!(damaged(&flipped));
-    for cells in [
-        row_xml(2, &[("", "<v>1</v>")]) + &row_xml(1, &[("", "<v>1</v>")]),
-        row_xml(1, &[(r#"r="B1""#, "<v>1</v>"), (r#"r="A1""#, "<v>2</v>")]),
-        row_xml(1, &[("t=\"s\"", "<v>9</v>")]),
-        row_xml(1, &[(r#"r="A1048577""#, "<v>1</v>"), (r#"r="A1048578""#, "<v>1</v>")]),
-        "<row><c><v>1".to_owned(),
-    ] {
-        assert!(damaged(&build_workbook(&[("A", "visible", &cells)])), "{cells}");
+    assert!(is_damaged(&flipped));
+    let cut = build_workbook(&[("员工", "visible", "<row><c><v>1")]);
+    let error = read_workbook(&cut, None).unwrap_err().to_string();
+    assert!(error.contains("员工: it ends too early"), "{error}");
+    for part in ["xl/workbook.xml", "xl/styles.xml", "xl/_rels/workbook.xml.rels"] {
+        let mut parts = workbook_parts(&[("A", "visible", "")]);
+        let text = &mut parts.iter_mut().find(|(name, _)| name == part).unwrap().1;
+        text.truncate(text.rfind("</").unwrap());
+        let error = read_workbook(&zip_parts(&parts), None).unwrap_err().to_string();
+        assert!(error.contains(&format!("{part}: it ends too early")), "{error}");
     }
+}
+
+#[test]
+fn cells_out_of_place_are_named() {
+    let outside = "it is outside the limits of a sheet";
+    let unordered = "the cells of the sheet are not in order";
+    let one = "<v>1</v>";
+    for (cells, name, reason) in [
+        (row_xml(2, &[("", one)]) + &row_xml(1, &[("", one)]), "A1", unordered),
+        (row_xml(1, &[(r#"r="B1""#, one), (r#"r="A1""#, one)]), "A1", unordered),
+        (row_xml(1, &[(r#"r="B1""#, one), (r#"r="B1""#, one)]), "B1", unordered),
+        (row_xml(1, &[(r#"r="A1048577""#, one)]), "A1048577", outside),
+        (row_xml(1, &[(r#"r="A1""#, one), (r#"r="A4294967000""#, one)]), "A4294967000", outside),
+        (row_xml(1, &[(r#"r="A1""#, one), (r#"r="MWLQKWU1""#, one)]), "MWLQKWU1", outside),
+        (row_xml(1, &[(r#"r="XFE1""#, one)]), "XFE1", outside),
+        (row_xml(1, &[(r#"r="A1""#, one), (r#"r="1B""#, one)]), "after A1", "its name is invalid"),
+        (row_xml(3, &[(r#"r="?""#, one)]), "A3", "its name is invalid"),
+    ] {
+        let workbook = build_workbook(&[("员工", "visible", &cells)]);
+        for wanted in [None, Some("员工")] {
+            let error = read_workbook(&workbook, wanted).unwrap_err();
+            assert!(
+                matches!(&error, WorkbookError::InvalidCell { cell, what, .. }
+                    if cell == name && what == reason),
+                "{cells} {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_cell_that_cannot_be_read_on_another_sheet_does_not_matter() {
+    let unreadable = row_xml(1, &[("t=\"new\"", "<v>1</v>")]);
+    let staff = row_xml(1, &[("", "<v>1</v>")]);
+    let bytes = build_workbook(&[("图", "visible", &unreadable), ("员工", "visible", &staff)]);
+    for wanted in [None, Some("员工")] {
+        let (name, others, text) = read_workbook(&bytes, wanted).unwrap();
+        assert_eq!((&*name, others, &*text), ("员工", vec!["图".to_owned()], "\u{feff}1\r\n"));
+    }
+    let notes = row_xml(1, &[("", "")]);
+    for (sheets, wanted) in [
+        ([("图", "visible", &*unreadable), ("员工", "visible", &*staff)], Some("图")),
+        ([("图", "visible", &*unreadable), ("员工", "visible", &*notes)], None),
+    ] {
+        let error = read_workbook(&build_workbook(&sheets), wanted).unwrap_err().to_string();
+        assert!(error.contains("sheet 图, cell A1: "), "{error}");
+    }
+}
+
+#[test]
+fn two_sheets_with_one_part_are_refused() {
+    let mut parts = workbook_parts(&[("A", "visible", ""), ("B", "visible", "")]);
+    let relations = parts.iter_mut().find(|(name, _)| name.ends_with("workbook.xml.rels")).unwrap();
+    relations.1 = relations.1.replace("sheet2.xml", "sheet1.xml");
+    let error = read_workbook(&zip_parts(&parts), None).unwrap_err().to_string();
+    assert!(error.contains("two sheets have the same part"), "{error}");
+}
+
+#[test]
+fn a_text_longer_than_a_row_is_refused() {
+    let mut parts = workbook_parts(&[("A", "visible", &row_xml(1, &[("t=\"s\"", "<v>0</v>")]))]);
+    let strings = parts.iter_mut().find(|(name, _)| name == "xl/sharedStrings.xml").unwrap();
+    let piece = format!("<r><t>{}</t></r>", "x".repeat(1 << 20)).repeat(17);
+    strings.1 = format!("<sst><si>{piece}</si></sst>");
+    let error = read_workbook(&zip_parts(&parts), None).unwrap_err();
+    assert!(matches!(error, WorkbookError::TextTooLong), "{error}");
+    let cells = row_xml(2, &[("r=\"B2\" t=\"inlineStr\"", &format!("<is>{piece}</is>"))]);
+    let error = read_workbook(&build_workbook(&[("A", "visible", &cells)]), None).unwrap_err();
+    assert!(matches!(&error, WorkbookError::InvalidCell { cell, .. } if cell == "B2"), "{error}");
 }
 
 #[test]

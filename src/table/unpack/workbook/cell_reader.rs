@@ -6,8 +6,11 @@ use std::sync::Arc;
 use quick_xml::events::{BytesStart, Event};
 use tr::tr;
 
+use crate::table::raw::cell_name::{cell_name, parse_cell_name};
+use crate::table::raw::row_parser::MAX_COLUMNS;
 use crate::table::unpack::workbook::cell_text;
 use crate::table::unpack::workbook::error::WorkbookError;
+use crate::table::unpack::workbook::limits::{MAX_ROWS, MAX_TEXT_BYTES};
 use crate::table::unpack::workbook::number_format::{Displayed, NumberFormat};
 use crate::table::unpack::workbook::part_reader::{PartReader, decode_escapes};
 use crate::table::unpack::workbook::shared_strings::SharedStrings;
@@ -16,9 +19,11 @@ use crate::table::unpack::workbook::shared_strings::SharedStrings;
 pub(crate) struct CellContext {
     pub strings: SharedStrings,
     /// The number formats by the number of the cell format.
-    pub formats: Vec<NumberFormat>,
+    pub formats: Vec<Arc<NumberFormat>>,
     /// Whether dates count from 1904.
     pub is_1904: bool,
+    /// Whether Excel calculates all formulas when it opens the workbook.
+    pub calculates_on_load: bool,
 }
 
 /// A cell that is not empty.
@@ -28,8 +33,18 @@ pub(crate) struct Cell {
     pub row: u32,
     pub column: u32,
     pub text: String,
-    /// Whether this is a formula of which the file does not keep the value. Its text is empty.
-    pub is_missing_value: bool,
+    /// What the file keeps of the value, if this is a formula.
+    pub formula: Option<FormulaValue>,
+}
+
+/// What a file keeps of the value of a formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormulaValue {
+    /// Nothing. The text of the cell is empty.
+    Missing,
+    /// Zero, which some programs write in place of a value that they did not calculate.
+    MaybeMissing,
+    Stored,
 }
 
 /// The type of a cell's value, as its attribute `t` names it.
@@ -77,6 +92,8 @@ pub(crate) struct CellReader<R: Read> {
     context: Arc<CellContext>,
     row: u32,
     column: u32,
+    /// The position of the last cell that was returned.
+    last: Option<(u32, u32)>,
     /// The value of the current cell.
     value: String,
 }
@@ -95,7 +112,7 @@ impl<R: Read> CellReader<R> {
                 break;
             }
         }
-        Ok(Self { xml, sheet, context, row: 0, column: 0, value: String::new() })
+        Ok(Self { xml, sheet, context, row: 0, column: 0, last: None, value: String::new() })
     }
 
     pub(crate) fn sheet(&self) -> &str {
@@ -104,6 +121,10 @@ impl<R: Read> CellReader<R> {
 
     /// The next cell with a text, or with a formula without a value.
     pub(crate) fn next_cell(&mut self) -> Result<Option<Cell>, WorkbookError> {
+        self.read_next_cell().map_err(|error| error.in_part(&self.sheet))
+    }
+
+    fn read_next_cell(&mut self) -> Result<Option<Cell>, WorkbookError> {
         loop {
             let start = match self.xml.next_event()? {
                 Event::Start(start) => match start.local_name().as_ref() {
@@ -126,14 +147,37 @@ impl<R: Read> CellReader<R> {
                 },
                 _ => continue,
             };
-            let start = start.map_err(|what| self.invalid_cell(what))?;
+            let start = start.map_err(|what| self.invalid_next_cell(what))?;
             (self.row, self.column) = start.position.unwrap_or((self.row, self.column));
-            let cell = self.read_cell(&start)?;
+            let cell = self.read_cell(&start).map_err(|error| match error {
+                WorkbookError::TextTooLong => {
+                    let most = MAX_TEXT_BYTES >> 20;
+                    self.invalid_cell(tr!("its text is longer than {most} MiB", most))
+                }
+                error => error,
+            })?;
+            if cell.is_some() {
+                self.check_position()?;
+            }
             self.column = self.column.saturating_add(1);
             if cell.is_some() {
                 return Ok(cell);
             }
         }
+    }
+
+    /// Checks that the current cell is inside the limits of Excel and after the one before it, so
+    /// that no gap between two cells makes a large table.
+    fn check_position(&mut self) -> Result<(), WorkbookError> {
+        let position = (self.row, self.column);
+        if self.row >= MAX_ROWS || self.column as usize >= MAX_COLUMNS {
+            return Err(self.invalid_cell(tr!("it is outside the limits of a sheet")));
+        }
+        if self.last.is_some_and(|last| position <= last) {
+            return Err(self.invalid_cell(tr!("the cells of the sheet are not in order")));
+        }
+        self.last = Some(position);
+        Ok(())
     }
 
     /// Reads the content of a cell. `None` if it is empty.
@@ -150,11 +194,11 @@ impl<R: Read> CellReader<R> {
                 // The string of an inline string is in `is`.
                 "v" if start.cell_type != CellType::InlineString => {
                     has_value = true;
-                    self.xml.read_text("v", &mut self.value)?;
+                    self.xml.read_text("v", &mut self.value, MAX_TEXT_BYTES)?;
                 }
                 "is" => {
                     has_value = true;
-                    self.xml.read_string("is", &mut self.value)?;
+                    self.xml.read_string("is", &mut self.value, MAX_TEXT_BYTES)?;
                 }
                 name => {
                     has_formula |= name == "f";
@@ -162,17 +206,23 @@ impl<R: Read> CellReader<R> {
                 }
             }
         }
-        // An empty string is the value of `=""`.
-        let is_missing_value = has_formula
-            && self.value.is_empty()
-            && !(has_value && start.cell_type == CellType::FormulaString);
+        let formula = has_formula.then(|| self.formula_value(start.cell_type, has_value));
         let text = self.text(start).map_err(|what| self.invalid_cell(what))?;
-        Ok((is_missing_value || !text.is_empty()).then_some(Cell {
-            row: self.row,
-            column: self.column,
-            text,
-            is_missing_value,
-        }))
+        let is_empty = text.is_empty() && formula != Some(FormulaValue::Missing);
+        Ok((!is_empty).then_some(Cell { row: self.row, column: self.column, text, formula }))
+    }
+
+    /// What the current value says about the formula of its cell.
+    fn formula_value(&self, cell_type: CellType, has_value: bool) -> FormulaValue {
+        let is_number = matches!(cell_type, CellType::Default | CellType::Number);
+        // An empty string is the value of `=""`.
+        if self.value.is_empty() && !(has_value && cell_type == CellType::FormulaString) {
+            FormulaValue::Missing
+        } else if self.context.calculates_on_load && is_number && self.value.trim() == "0" {
+            FormulaValue::MaybeMissing
+        } else {
+            FormulaValue::Stored
+        }
     }
 
     /// The text of the current value, or what is wrong with it.
@@ -186,17 +236,18 @@ impl<R: Read> CellReader<R> {
         }
         let general = NumberFormat::default();
         let format = start.format.and_then(|index| self.context.formats.get(index));
-        let format = format.unwrap_or(&general);
+        let format = format.map_or(&general, Arc::as_ref);
         let shown = |text: &str| match format.display_text(text) {
             Displayed::Plain => text.to_owned(),
-            Displayed::As(shown) | Displayed::Unclear(shown) => shown,
+            Displayed::Text(shown) | Displayed::ChangedDigits(shown) => shown,
         };
         let number = || plain.parse().ok().filter(|number: &f64| number.is_finite());
         Ok(match start.cell_type {
             CellType::SharedString => {
-                let index = plain.parse().ok();
-                let string = index.and_then(|index| self.context.strings.get(index));
-                shown(string.ok_or_else(|| tr!("the workbook has no text with its number"))?)
+                let index: usize =
+                    plain.parse().map_err(|_| tr!("its number of a shared string is invalid"))?;
+                let string = self.context.strings.get(index);
+                shown(string.ok_or_else(|| tr!("the shared string {index} does not exist", index))?)
             }
             CellType::FormulaString => shown(&decode_escapes(value)),
             CellType::InlineString => shown(value),
@@ -204,7 +255,7 @@ impl<R: Read> CellReader<R> {
             CellType::Boolean => match plain.to_ascii_lowercase().as_str() {
                 "1" | "true" => "TRUE".to_owned(),
                 "0" | "false" => "FALSE".to_owned(),
-                _ => return Err(tr!("its truth value is neither 0 nor 1")),
+                _ => return Err(tr!("its Boolean value is neither 0 nor 1")),
             },
             CellType::Default => match number() {
                 Some(number) => cell_text::format_number(number, format, self.context.is_1904),
@@ -218,6 +269,18 @@ impl<R: Read> CellReader<R> {
         })
     }
 
+    /// An error in a cell whose name is not known.
+    fn invalid_next_cell(&self, what: String) -> WorkbookError {
+        match self.last {
+            None => self.invalid_cell(what),
+            Some((row, column)) => WorkbookError::InvalidCell {
+                sheet: self.sheet.clone(),
+                cell: tr!("after {cell}", cell = cell_name(row, column)),
+                what,
+            },
+        }
+    }
+
     fn invalid_cell(&self, what: String) -> WorkbookError {
         WorkbookError::InvalidCell {
             sheet: self.sheet.clone(),
@@ -225,30 +288,6 @@ impl<R: Read> CellReader<R> {
             what,
         }
     }
-}
-
-/// The name of a cell, such as `B2`.
-pub(crate) fn cell_name(row: u32, column: u32) -> String {
-    let mut letters = Vec::new();
-    let mut left = u64::from(column) + 1;
-    while left > 0 {
-        left -= 1;
-        letters.push(char::from(b'A' + u8::try_from(left % 26).unwrap_or_default()));
-        left /= 26;
-    }
-    format!("{}{}", letters.iter().rev().collect::<String>(), u64::from(row) + 1)
-}
-
-/// The position of a cell from a name such as `B2` or `$B$2`, from 0.
-fn parse_cell_name(name: &str) -> Option<(u32, u32)> {
-    let plain: String = name.chars().filter(|c| *c != '$').collect();
-    let digits = plain.find(|c: char| c.is_ascii_digit())?;
-    let (letters, row) = plain.split_at(digits);
-    let column = letters.bytes().try_fold(0_u32, |column, letter| {
-        let value = u32::from(letter.to_ascii_uppercase().checked_sub(b'A')?) + 1;
-        (value <= 26).then(|| column.checked_mul(26)?.checked_add(value)).flatten()
-    })?;
-    Some((row.parse::<u32>().ok()?.checked_sub(1)?, column.checked_sub(1)?))
 }
 
 /// The number of a row that states it, from 0.
@@ -265,8 +304,7 @@ fn cell_start(cell: &BytesStart<'_>) -> Result<CellStart, String> {
         match attribute.key.as_ref() {
             "r" => {
                 let position = parse_cell_name(&attribute.value);
-                start.position =
-                    Some(position.ok_or_else(|| tr!("the name of the cell after it is invalid"))?);
+                start.position = Some(position.ok_or_else(|| tr!("its name is invalid"))?);
             }
             "s" => start.format = attribute.value.parse().ok(),
             "t" => start.cell_type = CellType::parse(&attribute.value),
@@ -274,28 +312,4 @@ fn cell_start(cell: &BytesStart<'_>) -> Result<CellStart, String> {
         }
     }
     Ok(start)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cell_names_and_positions_correspond() {
-        for (name, position) in [
-            ("A1", (0, 0)),
-            ("Z10", (9, 25)),
-            ("AA1", (0, 26)),
-            ("AZ2", (1, 51)),
-            ("XFD1048576", (1_048_575, 16_383)),
-        ] {
-            assert_eq!(parse_cell_name(name), Some(position), "{name}");
-            assert_eq!(cell_name(position.0, position.1), name);
-        }
-        assert_eq!(parse_cell_name("$B$2"), Some((1, 1)));
-        assert_eq!(parse_cell_name("b2"), Some((1, 1)));
-        for name in ["", "B", "2", "B0", "é1", "B-2", "ZZZZZZZZZZ1", "B99999999999", "B2C"] {
-            assert_eq!(parse_cell_name(name), None, "{name}");
-        }
-    }
 }

@@ -31,10 +31,10 @@ pub(crate) fn format_number(number: f64, format: &NumberFormat, is_1904: bool) -
         NumberKind::Date if (0.0..DATE_SERIAL_END).contains(&number) => {
             format_date(number, is_1904).unwrap_or_else(|| format_digits(number, ""))
         }
-        NumberKind::Date => format_digits(number, ""),
-        NumberKind::Number => match format.display_number(number) {
+        // The letters of a name that is not known pass for those of a date.
+        NumberKind::Date | NumberKind::Number => match format.display_number(number) {
             Displayed::Plain => format_digits(number, format.code()),
-            Displayed::As(text) | Displayed::Unclear(text) => text,
+            Displayed::Text(text) | Displayed::ChangedDigits(text) => text,
         },
     }
 }
@@ -149,6 +149,13 @@ mod tests {
         ] {
             assert_eq!(number(value, "General"), expected);
         }
+    }
+
+    #[test]
+    fn a_number_that_is_no_date_keeps_what_its_format_adds() {
+        let unknown = number(13_108_207_129.0, r#""+"Bendras"#);
+        assert_eq!(unknown, r#"13108207129 ["+"Bendras]"#);
+        assert_eq!(number(13_800_138_000.0, "yyyy\"年\"m\"月\""), "13800138000");
     }
 
     #[test]

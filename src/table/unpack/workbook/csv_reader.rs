@@ -1,16 +1,15 @@
 //! The CSV of a sheet, generated row by row while it is read.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use self_cell::{MutBorrow, self_cell};
-use tr::tr;
 
 use crate::table::raw::framer::count_line_ends;
-use crate::table::raw::row_parser::MAX_COLUMNS;
-use crate::table::unpack::workbook::cell_reader::{Cell, cell_name};
+use crate::table::raw::missing_values::MissingValues;
+use crate::table::unpack::workbook::cell_reader::{Cell, FormulaValue};
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::limits::{MAX_CSV_BYTES, MAX_ROWS};
-use crate::table::unpack::workbook::missing_values::MissingValues;
+use crate::table::unpack::workbook::limits::MAX_CSV_BYTES;
 use crate::table::unpack::workbook::package::{Archive, Package, SheetCells};
 
 /// The size of a generated chunk of CSV in bytes.
@@ -26,6 +25,22 @@ pub(crate) struct Extent {
     width: u32,
 }
 
+impl Extent {
+    fn of(cell: &Cell) -> Self {
+        Self { top: cell.row, left: cell.column, width: 1 }
+    }
+
+    fn including(self, cell: &Cell) -> Self {
+        let left = self.left.min(cell.column);
+        let right = (self.left + self.width).max(cell.column + 1);
+        Self { left, width: right - left, ..self }
+    }
+
+    fn contains(self, cell: &Cell) -> bool {
+        self.including(cell) == self
+    }
+}
+
 /// What the first pass over a sheet found.
 pub(crate) struct SheetScan {
     /// `None` without cells.
@@ -35,14 +50,14 @@ pub(crate) struct SheetScan {
 
 /// Reads a sheet to its end, to know its width and that all of it can be read.
 pub(crate) fn scan(cells: &mut SheetCells<'_>) -> Result<SheetScan, WorkbookError> {
-    let mut missing_values = MissingValues::default();
-    let mut extent: Option<(Extent, u32)> = None;
+    let (mut missing_values, mut zeros) = (MissingValues::default(), MissingValues::default());
+    let mut calculated_columns = BTreeSet::new();
+    let mut extent: Option<Extent> = None;
     let (mut rows, mut bytes) = (0_u64, 0_u64);
     let mut last = None;
     // The line of the CSV on which the current row starts, and the line ends in its cells.
     let (mut line, mut line_ends) = (1_u64, 0_u64);
     while let Some(cell) = cells.next_cell()? {
-        check_position(cells, &cell, last)?;
         if last.is_none_or(|(row, _)| row < cell.row) {
             rows += 1;
             if let Some((row, _)) = last {
@@ -53,73 +68,63 @@ pub(crate) fn scan(cells: &mut SheetCells<'_>) -> Result<SheetScan, WorkbookErro
         last = Some((cell.row, cell.column));
         line_ends += count_line_ends(cell.text.as_bytes());
         bytes += cell.text.len() as u64;
-        if cell.is_missing_value
-            && let Ok(line) = u32::try_from(line)
-        {
-            missing_values.insert(cell.row, cell.column, line);
+        let at = u32::try_from(line).ok();
+        match cell.formula {
+            Some(FormulaValue::Missing) => missing_values.insert(cell.row, cell.column, at),
+            Some(FormulaValue::MaybeMissing) => zeros.insert(cell.row, cell.column, at),
+            Some(FormulaValue::Stored) => {
+                calculated_columns.insert(cell.column);
+            }
+            None => {}
         }
-        let (found, right) = extent
-            .get_or_insert((Extent { top: cell.row, left: cell.column, width: 1 }, cell.column));
-        (found.left, *right) = (found.left.min(cell.column), (*right).max(cell.column));
-        found.width = *right - found.left + 1;
-    }
-    let extent = extent.map(|(extent, _)| extent);
-    if let Some(extent) = extent {
-        if bytes + rows * u64::from(extent.width) > MAX_CSV_BYTES {
+        let found = extent.map_or_else(|| Extent::of(&cell), |extent| extent.including(&cell));
+        extent = Some(found);
+        // Not at the end only: many cells may refer to one long text.
+        if bytes + rows * u64::from(found.width) > MAX_CSV_BYTES {
             return Err(WorkbookError::SheetTooLarge(cells.sheet().to_owned()));
         }
+    }
+    if let Some(extent) = extent {
+        missing_values.add_columns(zeros, |column| !calculated_columns.contains(&column));
         missing_values = missing_values.with_first_column(extent.left);
     }
     Ok(SheetScan { extent, missing_values })
 }
 
-/// Checks that a cell is inside the limits of Excel and after the cell at `last`.
-fn check_position(
-    cells: &SheetCells<'_>,
-    cell: &Cell,
-    last: Option<(u32, u32)>,
-) -> Result<(), WorkbookError> {
-    let position = Some((cell.row, cell.column));
-    if position > last && cell.row < MAX_ROWS && (cell.column as usize) < MAX_COLUMNS {
-        return Ok(());
-    }
-    Err(WorkbookError::InvalidCell {
-        sheet: cells.sheet().to_owned(),
-        cell: cell_name(cell.row, cell.column),
-        what: tr!("it is out of place"),
-    })
-}
-
-/// The CSV of the first rows of a sheet, about 64 KiB, without a byte order mark.
+/// The CSV of the first rows of the sheet at `index`, about `size` bytes, without a byte order
+/// mark. It ends before a cell that cannot be read.
 pub(crate) fn sample(
-    cells: &mut SheetCells<'_>,
+    package: &mut Package,
+    index: usize,
     delimiter: char,
+    size: usize,
 ) -> Result<Vec<u8>, WorkbookError> {
-    let mut first: Vec<Cell> = Vec::new();
-    let mut bytes = 0;
-    while bytes < CHUNK_BYTES
-        && let Some(cell) = cells.next_cell()?
-    {
-        bytes += cell.text.len() + 1;
-        first.push(cell);
-    }
-    let columns = || first.iter().map(|cell| cell.column);
-    let (Some(top), Some(left), Some(right)) =
-        (first.first().map(|cell| cell.row), columns().min(), columns().max())
-    else {
+    let Some(extent) = sample_extent(&mut package.cells(index)?, size) else {
         return Ok(Vec::new());
     };
-    let extent = Extent { top, left, width: right - left + 1 };
+    let mut cells = package.cells(index)?;
     let mut writer = RowWriter::new(extent, delimiter, Vec::new());
-    for cell in &first {
-        // A stray cell far down or to the right makes no large sample.
-        if writer.csv.len() > 2 * CHUNK_BYTES {
-            break;
-        }
-        writer.push(cell);
+    while writer.csv.len() < size
+        && let Ok(Some(cell)) = cells.next_cell()
+        && extent.contains(&cell)
+    {
+        writer.push(&cell);
     }
     writer.end_row();
     Ok(writer.csv)
+}
+
+/// The extent of the first cells, whose texts take about `size` bytes. `None` without cells.
+fn sample_extent(cells: &mut SheetCells<'_>, size: usize) -> Option<Extent> {
+    let mut found: Option<Extent> = None;
+    let mut bytes = 0;
+    while bytes < size
+        && let Ok(Some(cell)) = cells.next_cell()
+    {
+        bytes += cell.text.len() + 1;
+        found = Some(found.map_or_else(|| Extent::of(&cell), |extent| extent.including(&cell)));
+    }
+    found
 }
 
 /// Writes cells as CSV: CRLF line ends, all rows of the same width. Empty rows and columns before

@@ -5,7 +5,7 @@ use zip::result::ZipError;
 
 use crate::table::detect::file_type::FileType;
 use crate::table::unpack::workbook::limits::{
-    MAX_CSV_BYTES, MAX_EVENT_BYTES, MAX_STRING_BYTES, MAX_STRINGS, MAX_STYLES, MAX_UNPACKED_BYTES,
+    MAX_CSV_BYTES, MAX_STRING_BYTES, MAX_STRINGS, MAX_STYLES, MAX_TEXT_BYTES, MAX_UNPACKED_BYTES,
 };
 
 /// Why a workbook cannot be read.
@@ -22,7 +22,7 @@ pub enum WorkbookError {
     PasswordProtected,
     /// The archive or a part of it is invalid.
     #[error("{}", tr!(
-        "the workbook is damaged or cut off ({what}): get it anew, or open it in Excel, save it, \
+        "the workbook is damaged or cut off ({what}): download or copy it again, or open it in Excel, save it, \
          and run again",
         what = .0
     ))]
@@ -53,19 +53,20 @@ pub enum WorkbookError {
         count = MAX_STRINGS, most = MAX_STRING_BYTES >> 20
     ))]
     TooManyStrings,
-    /// More than [`MAX_STYLES`] formats.
+    /// More than [`MAX_STYLES`] formats, or too much text in their codes.
     #[error("{}", tr!(
-        "the workbook has more than {count} cell formats: save the sheet as \"CSV UTF-8\"",
+        "the workbook has more than {count} cell formats, or too long ones: save the sheet as \"CSV \
+         UTF-8\"",
         count = MAX_STYLES
     ))]
     TooManyStyles,
-    /// A text or a tag is larger than [`MAX_EVENT_BYTES`].
+    /// A text or a tag is larger than [`MAX_TEXT_BYTES`].
     #[error("{}", tr!(
         "the workbook has a text of more than {most} MiB: save the sheet as \"CSV UTF-8\" without \
          it",
-        most = MAX_EVENT_BYTES >> 20
+        most = MAX_TEXT_BYTES >> 20
     ))]
-    EventTooLong,
+    TextTooLong,
     /// Larger than [`MAX_CSV_BYTES`].
     #[error("{}", tr!(
         "the sheet {sheet} would make more than {most} MiB of CSV: delete stray cells at the far \
@@ -98,6 +99,16 @@ pub enum WorkbookError {
         /// A hidden sheet that has such a column.
         hidden: Option<String>,
     },
+}
+
+impl WorkbookError {
+    /// Names the part or the sheet that is damaged.
+    pub(crate) fn in_part(self, part: &str) -> Self {
+        match self {
+            Self::Damaged(what) => Self::Damaged(format!("{part}: {what}")),
+            error => error,
+        }
+    }
 }
 
 fn no_numbers_message(sheets: &str, hidden: Option<&str>) -> String {

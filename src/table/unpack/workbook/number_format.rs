@@ -5,6 +5,26 @@
 
 /// The fewest digits of a phone number with its country code.
 const MIN_PHONE_DIGITS: usize = 7;
+/// A format has no more sections in Excel.
+const MAX_SECTIONS: usize = 4;
+/// The names of the format `General`. Workbooks should have the English one, but programs write the
+/// one of the user's language too.
+const GENERAL_NAMES: &[&str] = &[
+    "General",
+    "G/通用格式",
+    "G/標準格式",
+    "G/標準",
+    "G/标准",
+    "G/표준",
+    "標準",
+    "Standaard",
+    "Standard",
+    "Estándar",
+    "Padrão",
+    "Geral",
+    "Genel",
+    "Основной",
+];
 
 /// How the number of a cell is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +40,10 @@ pub(crate) enum Displayed {
     /// Nothing that could be part of a phone number.
     Plain,
     /// This text.
-    As(String),
-    /// Digits that are not those of the cell, since the format scales or inserts some. The text
-    /// names the format, so that it does not pass for a number.
-    Unclear(String),
+    Text(String),
+    /// Digits that are not those of the cell, since the format scales, inserts or replaces some.
+    /// The text names the format, so that it does not pass for a number.
+    ChangedDigits(String),
 }
 
 /// A number format.
@@ -118,6 +138,9 @@ impl NumberFormat {
         let mut kind = None;
         for token in tokenize(code) {
             if token == Token::Plain(';') {
+                if sections.len() == MAX_SECTIONS {
+                    break;
+                }
                 // The first section says what the cell is.
                 kind.get_or_insert(NumberKind::Number);
                 sections.push(Section::default());
@@ -231,9 +254,10 @@ impl Section {
     /// Whether the section displays text that may be part of a phone number or say whose it is.
     fn has_added_text(&self) -> bool {
         let texts = [&self.prefix, &self.inner, &self.suffix];
-        self.has_value
-            && (texts.iter().any(|text| text.contains(is_phone_character))
-                || (!self.is_amount && texts.iter().any(|text| text.contains(char::is_alphabetic))))
+        texts.iter().any(|text| text.contains(is_phone_character))
+            || (self.has_value
+                && !self.is_amount
+                && texts.iter().any(|text| text.contains(char::is_alphabetic)))
     }
 
     fn display(&self, value: &str, code: &str) -> Displayed {
@@ -245,10 +269,12 @@ impl Section {
         }
         let is_inner_clear =
             !self.inner.contains(is_phone_character) && !self.inner.contains(char::is_alphabetic);
-        if self.is_scaled || self.ends_with_comma || !is_inner_clear {
-            return Displayed::Unclear(format!("{value} [{code}]"));
+        // Without a value that is known here, the format displays other digits, or the name of a
+        // value that is not known.
+        if !self.has_value || self.is_scaled || self.ends_with_comma || !is_inner_clear {
+            return Displayed::ChangedDigits(format!("{value} [{code}]"));
         }
-        Displayed::As(format!("{}{value}{}", self.prefix.trim_start(), self.suffix.trim_end()))
+        Displayed::Text(format!("{}{value}{}", self.prefix.trim_start(), self.suffix.trim_end()))
     }
 }
 
@@ -270,6 +296,14 @@ fn kind_of(token: Token<'_>) -> Option<NumberKind> {
         }
         _ => None,
     }
+}
+
+/// The length of the name of the format `General` at the beginning of `text`.
+fn general_name_len(text: &str) -> Option<usize> {
+    let begins_with = |name: &&str| {
+        text.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name))
+    };
+    GENERAL_NAMES.iter().find(|name| begins_with(name)).map(|name| name.len())
 }
 
 fn tokenize(code: &str) -> impl Iterator<Item = Token<'_>> {
@@ -296,8 +330,8 @@ fn tokenize(code: &str) -> impl Iterator<Item = Token<'_>> {
             'E' | 'e' if after.starts_with(['+', '-']) => (Token::Exponent, after.get(1..)?),
             // A space as wide as the next character.
             '_' => (Token::Literal(" "), after.get(next_len..)?),
-            _ => match rest.get(..7).filter(|word| word.eq_ignore_ascii_case("General")) {
-                Some(word) => (Token::General, rest.get(word.len()..)?),
+            _ => match general_name_len(rest) {
+                Some(len) => (Token::General, rest.get(len..)?),
                 None => (Token::Plain(first), after),
             },
         };
@@ -313,8 +347,8 @@ mod tests {
     fn shown(code: &str, number: f64) -> String {
         match NumberFormat::parse(code).display_number(number) {
             Displayed::Plain => "plain".to_owned(),
-            Displayed::As(text) => text,
-            Displayed::Unclear(_) => "unclear".to_owned(),
+            Displayed::Text(text) => text,
+            Displayed::ChangedDigits(_) => "changed".to_owned(),
         }
     }
 
@@ -327,6 +361,10 @@ mod tests {
             ("+0", 13_108_207_129.0, "+13108207129"),
             ("+#", 13_108_207_129.0, "+13108207129"),
             ("+General", 13_108_207_129.0, "+13108207129"),
+            (r#""+"G/通用格式"#, 13_108_207_129.0, "+13108207129"),
+            (r#""+"Standard"#, 13_108_207_129.0, "+13108207129"),
+            ("+G/標準格式", 13_108_207_129.0, "+13108207129"),
+            ("+estándar", 13_108_207_129.0, "+13108207129"),
             ("!+0", 13_108_207_129.0, "+13108207129"),
             ("*+0", 13_108_207_129.0, "+13108207129"),
             (r#""00"0"#, 85_251_234_567.0, "0085251234567"),
@@ -350,12 +388,22 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_changes_the_digits_is_unclear() {
-        for code in [r"\+0,", r"\+0%", r"\+0.00E+00", r"\+# ?/?", r#"0"+"0"#, r#"000"1"0000"#] {
-            assert_eq!(shown(code, 13_108_207_129.0), "unclear", "{code}");
+    fn a_format_that_changes_the_digits_is_named() {
+        for code in [
+            r"\+0,",
+            r"\+0%",
+            r"\+0.00E+00",
+            r"\+# ?/?",
+            r#"0"+"0"#,
+            r#"000"1"0000"#,
+            r#""+86""#,
+            r#""+"Općenito"#,
+            r#""13800138000""#,
+        ] {
+            assert_eq!(shown(code, 13_108_207_129.0), "changed", "{code}");
         }
-        let unclear = NumberFormat::parse(r"\+0%").display_number(13_108_207_129.0);
-        assert_eq!(unclear, Displayed::Unclear(r"13108207129 [\+0%]".to_owned()));
+        let changed = NumberFormat::parse(r"\+0%").display_number(13_108_207_129.0);
+        assert_eq!(changed, Displayed::ChangedDigits(r"13108207129 [\+0%]".to_owned()));
     }
 
     #[test]
@@ -374,7 +422,10 @@ mod tests {
             "#,##0,",
             "# ?/?",
             "G/通用格式",
+            "Standard",
+            "Općenito",
             ";;;",
+            r#""无""#,
             "￥#,##0.00",
             "[$USD] #,##0.00",
             r#"#,##0.00"元""#,
@@ -392,10 +443,16 @@ mod tests {
     }
 
     #[test]
+    fn sections_beyond_those_of_excel_are_ignored() {
+        let code = format!("0;0;0;{}", "+0;".repeat(1000));
+        assert_eq!(NumberFormat::parse(&code).sections.len(), MAX_SECTIONS);
+    }
+
+    #[test]
     fn the_section_of_text_is_displayed() {
         let shown = |code: &str, text: &str| NumberFormat::parse(code).display_text(text);
         for code in [r#""+"@"#, r#"0;0;0;"+"@"#, r"\+@"] {
-            assert_eq!(shown(code, "13108207129"), Displayed::As("+13108207129".to_owned()));
+            assert_eq!(shown(code, "13108207129"), Displayed::Text("+13108207129".to_owned()));
             assert_eq!(shown(code, "张三"), Displayed::Plain);
             assert_eq!(shown(code, "12"), Displayed::Plain);
         }

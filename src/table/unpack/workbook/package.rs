@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::sync::Arc;
 
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 use tr::tr;
 use zip::ZipArchive;
 use zip::read::ZipFile;
@@ -14,7 +14,7 @@ use zip::result::ZipError;
 use crate::table::detect::file_type::FileType;
 use crate::table::unpack::workbook::cell_reader::{CellContext, CellReader};
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::limits::MAX_UNPACKED_BYTES;
+use crate::table::unpack::workbook::limits::{MAX_LIST_BYTES, MAX_UNPACKED_BYTES};
 use crate::table::unpack::workbook::part_reader::{PartReader, attribute};
 use crate::table::unpack::workbook::shared_strings::SharedStrings;
 use crate::table::unpack::workbook::styles::read_number_formats;
@@ -58,17 +58,20 @@ impl Package {
             parts.find(related.map_or(usual, |target| target.part.as_str()))
         };
         let strings = match part_of("sharedStrings", "xl/sharedStrings.xml") {
-            Some(part) => SharedStrings::read(archive.by_index(part)?)?,
+            Some(part) => read_part(&mut archive, part, |part| SharedStrings::read(part))?,
             None => SharedStrings::default(),
         };
         let formats = match part_of("styles", "xl/styles.xml") {
-            Some(part) => read_number_formats(archive.by_index(part)?)?,
+            Some(part) => read_part(&mut archive, part, |part| read_number_formats(part))?,
             None => Vec::new(),
         };
         let workbook = parts.require(&workbook)?;
-        let (sheets, is_1904) = read_sheets(archive.by_index(workbook)?, &parts, &related)?;
-        let context = Arc::new(CellContext { strings, formats, is_1904 });
-        Ok(Self { archive, sheets, context })
+        let SheetList { sheets, is_1904, calculates_on_load } =
+            read_part(&mut archive, workbook, |part| {
+                SheetList::read(part.take(MAX_LIST_BYTES), &parts, &related)
+            })?;
+        let context = CellContext { strings, formats, is_1904, calculates_on_load };
+        Ok(Self { archive, sheets, context: Arc::new(context) })
     }
 
     /// The cells of the sheet at `index` of [`Package::sheets`].
@@ -77,6 +80,17 @@ impl Package {
         let part = self.archive.by_index(sheet.part)?;
         CellReader::new(part, sheet.name.clone(), Arc::clone(&self.context))
     }
+}
+
+/// Reads a part. An error in it names the part.
+fn read_part<T>(
+    archive: &mut Archive,
+    part: usize,
+    read: impl FnOnce(ZipFile<'_, BufReader<File>>) -> Result<T, WorkbookError>,
+) -> Result<T, WorkbookError> {
+    let file = archive.by_index(part)?;
+    let name = file.name()?.into_owned();
+    read(file).map_err(|error| error.in_part(&name))
 }
 
 /// The target of a relationship.
@@ -129,30 +143,35 @@ impl Parts {
     fn relationships(
         &self,
         archive: &mut Archive,
-        of: &str,
+        source_part: &str,
     ) -> Result<HashMap<String, Target>, WorkbookError> {
-        let (folder, file) = of.rsplit_once('/').map_or(("", of), |(folder, file)| (folder, file));
+        let (folder, file) = source_part.rsplit_once('/').unwrap_or(("", source_part));
         let slash = if folder.is_empty() { "" } else { "/" };
         let part = self.require(&format!("{folder}{slash}_rels/{file}.rels"))?;
-        let mut xml = PartReader::new(archive.by_index(part)?);
-        let mut targets = HashMap::new();
-        loop {
-            match xml.next_event()? {
-                Event::Start(start) if start.local_name().as_ref() == "Relationship" => {
-                    if let (Some(id), Some(kind), Some(target)) = (
-                        attribute(&start, "Id")?,
-                        attribute(&start, "Type")?,
-                        attribute(&start, "Target")?,
-                    ) {
-                        let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
-                        targets.insert(id, Target { kind, part: resolve(folder, &target) });
-                    }
+        read_part(archive, part, |part| read_targets(part.take(MAX_LIST_BYTES), folder))
+    }
+}
+
+/// Reads the relationships of a part in `folder`.
+fn read_targets(part: impl Read, folder: &str) -> Result<HashMap<String, Target>, WorkbookError> {
+    let mut xml = PartReader::new(part);
+    let mut targets = HashMap::new();
+    loop {
+        match xml.next_event()? {
+            Event::Start(start) if start.local_name().as_ref() == "Relationship" => {
+                if let (Some(id), Some(kind), Some(target)) = (
+                    attribute(&start, "Id")?,
+                    attribute(&start, "Type")?,
+                    attribute(&start, "Target")?,
+                ) {
+                    let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
+                    targets.insert(id, Target { kind, part: resolve(folder, &target) });
                 }
-                Event::End(end) if end.local_name().as_ref() == "Relationships" => {
-                    return Ok(targets);
-                }
-                _ => {}
             }
+            Event::End(end) if end.local_name().as_ref() == "Relationships" => {
+                return Ok(targets);
+            }
+            _ => {}
         }
     }
 }
@@ -183,43 +202,67 @@ fn is_workbook_part(part: &str) -> bool {
     part.contains("workbook") && part.rsplit('.').next() == Some("xml")
 }
 
-/// Reads the list of the sheets with cells, and whether dates count from 1904.
-fn read_sheets(
-    part: impl Read,
-    parts: &Parts,
-    related: &HashMap<String, Target>,
-) -> Result<(Vec<SheetEntry>, bool), WorkbookError> {
-    let mut xml = PartReader::new(part);
-    let (mut sheets, mut is_1904) = (Vec::new(), false);
-    loop {
-        match xml.next_event()? {
-            Event::Start(start) if start.local_name().as_ref() == "workbookPr" => {
-                // An extension has an element of the same name without this attribute.
-                if let Some(value) = attribute(&start, "date1904")? {
-                    is_1904 = matches!(value.as_str(), "1" | "true");
-                }
+/// The part of a workbook that lists its sheets.
+struct SheetList {
+    /// The sheets with cells.
+    sheets: Vec<SheetEntry>,
+    is_1904: bool,
+    calculates_on_load: bool,
+}
+
+impl SheetList {
+    fn read(
+        part: impl Read,
+        parts: &Parts,
+        related: &HashMap<String, Target>,
+    ) -> Result<Self, WorkbookError> {
+        let mut xml = PartReader::new(part);
+        let mut list = Self { sheets: Vec::new(), is_1904: false, calculates_on_load: false };
+        let is_true = |value: &str| matches!(value, "1" | "true");
+        loop {
+            match xml.next_event()? {
+                Event::Start(start) => match start.local_name().as_ref() {
+                    // An extension has an element of the same name without this attribute.
+                    "workbookPr" => {
+                        if let Some(value) = attribute(&start, "date1904")? {
+                            list.is_1904 = is_true(&value);
+                        }
+                    }
+                    "calcPr" => {
+                        let value = attribute(&start, "fullCalcOnLoad")?;
+                        list.calculates_on_load = value.is_some_and(|value| is_true(&value));
+                    }
+                    "sheet" => list.push(&start, parts, related)?,
+                    _ => {}
+                },
+                Event::End(end) if end.local_name().as_ref() == "workbook" => return Ok(list),
+                _ => {}
             }
-            Event::Start(start) if start.local_name().as_ref() == "sheet" => {
-                let name = attribute(&start, "name")?.unwrap_or_default();
-                let target =
-                    attribute(&start, "id")?.and_then(|id| related.get(&id)).ok_or_else(|| {
-                        WorkbookError::Damaged(tr!("the part of the sheet {name} is missing", name))
-                    })?;
-                if target.kind == "worksheet" {
-                    let state = attribute(&start, "state")?;
-                    let is_visible = state.is_none_or(|state| state == "visible");
-                    sheets.push(SheetEntry {
-                        name,
-                        is_visible,
-                        part: parts.require(&target.part)?,
-                    });
-                }
-            }
-            Event::End(end) if end.local_name().as_ref() == "workbook" => {
-                return Ok((sheets, is_1904));
-            }
-            _ => {}
         }
+    }
+
+    fn push(
+        &mut self,
+        sheet: &BytesStart<'_>,
+        parts: &Parts,
+        related: &HashMap<String, Target>,
+    ) -> Result<(), WorkbookError> {
+        let name = attribute(sheet, "name")?.unwrap_or_default();
+        let target = attribute(sheet, "id")?.and_then(|id| related.get(&id)).ok_or_else(|| {
+            WorkbookError::Damaged(tr!("the part of the sheet {name} is missing", name))
+        })?;
+        if target.kind != "worksheet" {
+            return Ok(());
+        }
+        let state = attribute(sheet, "state")?;
+        let part = parts.require(&target.part)?;
+        // Each part is read a few times. Many sheets with the same large part would not end.
+        if self.sheets.iter().any(|other| other.part == part) {
+            return Err(WorkbookError::Damaged(tr!("two sheets have the same part")));
+        }
+        let is_visible = state.is_none_or(|state| state == "visible");
+        self.sheets.push(SheetEntry { name, is_visible, part });
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use tr::tr;
 
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::limits::MAX_EVENT_BYTES;
+use crate::table::unpack::workbook::limits::MAX_TEXT_BYTES;
 
 /// The events of a part. An empty element is a start and an end. Names are compared without their
 /// prefixes, since some programs write all elements with one.
@@ -20,7 +20,7 @@ pub(crate) struct PartReader<R: Read> {
 
 impl<R: Read> PartReader<R> {
     pub(crate) fn new(part: R) -> Self {
-        let limited = EventLimit { inner: BufReader::new(part), left: MAX_EVENT_BYTES };
+        let limited = EventLimit { inner: BufReader::new(part), left: MAX_TEXT_BYTES };
         let mut xml = Reader::from_reader(limited);
         let config = xml.config_mut();
         config.expand_empty_elements = true;
@@ -33,20 +33,31 @@ impl<R: Read> PartReader<R> {
     /// part: callers stop at the end of an element before it.
     pub(crate) fn next_event(&mut self) -> Result<Event<'_>, WorkbookError> {
         self.buffer.clear();
-        self.xml.get_mut().left = MAX_EVENT_BYTES;
+        self.xml.get_mut().left = MAX_TEXT_BYTES;
         match self.xml.read_event_into(&mut self.buffer) {
-            Ok(Event::Eof) => Err(WorkbookError::Damaged(tr!("a part ends too early"))),
+            Ok(Event::Eof) => Err(WorkbookError::Damaged(tr!("it ends too early"))),
             Ok(event) => Ok(event),
             Err(quick_xml::Error::Io(error)) if error.kind() == LIMIT_REACHED => {
-                Err(WorkbookError::EventTooLong)
+                Err(WorkbookError::TextTooLong)
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Appends the text up to the end of the element `name`.
-    pub(crate) fn read_text(&mut self, name: &str, text: &mut String) -> Result<(), WorkbookError> {
+    ///
+    /// # Errors
+    /// As [`PartReader::next_event`], and once `text` is longer than `most` bytes.
+    pub(crate) fn read_text(
+        &mut self,
+        name: &str,
+        text: &mut String,
+        most: usize,
+    ) -> Result<(), WorkbookError> {
         loop {
+            if text.len() > most {
+                return Err(WorkbookError::TextTooLong);
+            }
             match self.next_event()? {
                 Event::Text(piece) => text.push_str(&piece.xml10_content()),
                 Event::CData(piece) => text.push_str(&piece.xml10_content()),
@@ -70,13 +81,20 @@ impl<R: Read> PartReader<R> {
 
     /// Appends the text of a string up to the end of its element `name`: one text, or several in
     /// different fonts, without the reading aids of Japanese.
+    ///
+    /// # Errors
+    /// As [`PartReader::read_text`].
     pub(crate) fn read_string(
         &mut self,
         name: &str,
         string: &mut String,
+        most: usize,
     ) -> Result<(), WorkbookError> {
         let mut piece = String::new();
         loop {
+            if string.len() > most {
+                return Err(WorkbookError::TextTooLong);
+            }
             let keeps_space = match self.next_event()? {
                 Event::Start(start) if start.local_name().as_ref() == "rPh" => {
                     self.skip("rPh")?;
@@ -89,7 +107,7 @@ impl<R: Read> PartReader<R> {
                 _ => continue,
             };
             piece.clear();
-            self.read_text("t", &mut piece)?;
+            self.read_text("t", &mut piece, MAX_TEXT_BYTES)?;
             let text =
                 if keeps_space { &*piece } else { piece.trim_matches([' ', '\t', '\r', '\n']) };
             string.push_str(&decode_escapes(text));
@@ -119,7 +137,7 @@ fn push_reference(reference: &BytesRef<'_>, text: &mut String) -> Result<(), Wor
     } else if let Some(character) = reference.resolve_char_ref()? {
         text.push(character);
     } else {
-        return Err(WorkbookError::Damaged(tr!("a part has an unknown entity")));
+        return Err(WorkbookError::Damaged(tr!("it has an unknown entity")));
     }
     Ok(())
 }
@@ -162,7 +180,7 @@ pub(crate) fn decode_escapes(text: &str) -> Cow<'_, str> {
 /// The kind of error of [`EventLimit`].
 const LIMIT_REACHED: io::ErrorKind = io::ErrorKind::FileTooLarge;
 
-/// Ends with an error once an event takes more than [`MAX_EVENT_BYTES`], all of which would be in
+/// Ends with an error once an event takes more than [`MAX_TEXT_BYTES`], all of which would be in
 /// memory.
 struct EventLimit<R> {
     inner: BufReader<R>,
@@ -219,7 +237,7 @@ mod tests {
             let (part, mut string) = (format!("<si>{xml}"), String::new());
             let mut xml = PartReader::new(part.as_bytes());
             xml.next_event().unwrap();
-            xml.read_string("si", &mut string).map(|()| string)
+            xml.read_string("si", &mut string, 9).map(|()| string)
         };
         assert_eq!(read("<t> a&amp;&#10;b </t></si>").unwrap(), "a&\nb");
         assert_eq!(read("<t xml:space=\"preserve\"> a </t></si>").unwrap(), " a ");
@@ -238,8 +256,38 @@ mod tests {
         let mut text = String::new();
         for beginning in ["<t>", "<t a=\""] {
             let endless = io::Cursor::new(beginning).chain(io::repeat(b'x'));
-            let error = PartReader::new(endless).read_text("t", &mut text).unwrap_err();
-            assert!(matches!(error, WorkbookError::EventTooLong), "{error}");
+            let mut xml = PartReader::new(endless);
+            let error = xml.read_text("t", &mut text, MAX_TEXT_BYTES).unwrap_err();
+            assert!(matches!(error, WorkbookError::TextTooLong), "{error}");
+        }
+    }
+
+    /// Returns the same bytes again and again.
+    struct Repeated(&'static [u8], usize);
+
+    impl Read for Repeated {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let size = (&self.0[self.1..]).read(room)?;
+            self.1 = (self.1 + size) % self.0.len();
+            Ok(size)
+        }
+    }
+
+    #[test]
+    fn an_endless_text_in_pieces_ends_at_the_limit() {
+        for piece in [&b"ab<!---->"[..], b"&amp;ab", b"<![CDATA[ab]]>", b"<b>ab</b>"] {
+            let mut text = String::new();
+            let mut xml = PartReader::new(Repeated(piece, 0));
+            let error = xml.read_text("t", &mut text, 1000).unwrap_err();
+            assert!(matches!(error, WorkbookError::TextTooLong), "{error}");
+            assert!(text.len() <= 1002, "{}", text.len());
+        }
+        for piece in [&b"<t>ab</t>"[..], b"<r><t> ab_x0031_</t></r>"] {
+            let mut string = String::new();
+            let mut xml = PartReader::new(Repeated(piece, 0));
+            let error = xml.read_string("si", &mut string, 1000).unwrap_err();
+            assert!(matches!(error, WorkbookError::TextTooLong), "{error}");
+            assert!(string.len() <= 1003, "{}", string.len());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use quick_xml::events::Event;
 
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::limits::{MAX_STRING_BYTES, MAX_STRINGS};
+use crate::table::unpack::workbook::limits::{MAX_STRING_BYTES, MAX_STRINGS, MAX_TEXT_BYTES};
 use crate::table::unpack::workbook::part_reader::PartReader;
 
 /// The strings, one after the other in one buffer: a string of its own would take 24 bytes and an
@@ -36,11 +36,18 @@ impl SharedStrings {
                 Event::End(end) if end.local_name().as_ref() == "sst" => return Ok(strings),
                 _ => continue,
             }
-            xml.read_string("si", &mut strings.text)?;
+            // One text must not fill the memory before the sum of all is compared.
+            let most = max_bytes.min(strings.text.len() + MAX_TEXT_BYTES);
+            match xml.read_string("si", &mut strings.text, most) {
+                Err(WorkbookError::TextTooLong) if strings.text.len() > max_bytes => {
+                    return Err(WorkbookError::TooManyStrings);
+                }
+                result => result?,
+            }
             let end =
                 u32::try_from(strings.text.len()).map_err(|_| WorkbookError::TooManyStrings)?;
             strings.ends.push(end);
-            if strings.ends.len() > max_strings || strings.text.len() > max_bytes {
+            if strings.ends.len() > max_strings {
                 return Err(WorkbookError::TooManyStrings);
             }
         }
@@ -68,6 +75,9 @@ mod tests {
             assert!(matches!(error, Some(WorkbookError::TooManyStrings)));
         }
         assert!(SharedStrings::read_up_to(xml.as_bytes(), 3, 3).is_ok());
+        let endless = format!("<sst><si>{}", "<t>abc</t>".repeat(10));
+        let error = SharedStrings::read_up_to(endless.as_bytes(), 1, 5).err();
+        assert!(matches!(error, Some(WorkbookError::TooManyStrings)), "not at the end of the text");
         assert!(u32::try_from(MAX_STRING_BYTES + MAX_STRINGS).is_ok());
     }
 }

@@ -2,18 +2,25 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use quick_xml::events::{BytesStart, Event};
+use tr::tr;
 
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::limits::MAX_STYLES;
+use crate::table::unpack::workbook::limits::{MAX_FORMAT_BYTES, MAX_FORMATS_BYTES, MAX_STYLES};
 use crate::table::unpack::workbook::number_format::NumberFormat;
 use crate::table::unpack::workbook::part_reader::{PartReader, attribute};
 
-/// Reads the number formats by the number of the cell format.
-pub(crate) fn read_number_formats(part: impl Read) -> Result<Vec<NumberFormat>, WorkbookError> {
+/// Reads the number formats by the number of the cell format. Cell formats with the same number
+/// format share it.
+pub(crate) fn read_number_formats(
+    part: impl Read,
+) -> Result<Vec<Arc<NumberFormat>>, WorkbookError> {
     let mut xml = PartReader::new(part);
     let mut codes: HashMap<u32, String> = HashMap::new();
+    let mut by_id: HashMap<u32, Arc<NumberFormat>> = HashMap::new();
+    let mut code_bytes = 0;
     let mut formats = Vec::new();
     let (mut in_codes, mut in_formats) = (false, false);
     loop {
@@ -25,13 +32,20 @@ pub(crate) fn read_number_formats(part: impl Read) -> Result<Vec<NumberFormat>, 
                     if let (Some(id), Some(code)) =
                         (format_id(&start)?, attribute(&start, "formatCode")?)
                     {
+                        if code.len() > MAX_FORMAT_BYTES {
+                            return Err(format_too_long());
+                        }
+                        code_bytes += code.len();
                         codes.insert(id, code);
                     }
                 }
                 "xf" if in_formats => {
                     let id = format_id(&start)?.unwrap_or_default();
-                    let code = codes.get(&id).map_or_else(|| built_in_code(id), String::as_str);
-                    formats.push(NumberFormat::parse(code));
+                    let format = by_id.entry(id).or_insert_with(|| {
+                        let code = codes.get(&id).map_or_else(|| built_in_code(id), String::as_str);
+                        Arc::new(NumberFormat::parse(code))
+                    });
+                    formats.push(Arc::clone(format));
                 }
                 _ => {}
             },
@@ -43,10 +57,17 @@ pub(crate) fn read_number_formats(part: impl Read) -> Result<Vec<NumberFormat>, 
             },
             _ => {}
         }
-        if formats.len().max(codes.len()) > MAX_STYLES {
+        if formats.len().max(codes.len()) > MAX_STYLES || code_bytes > MAX_FORMATS_BYTES {
             return Err(WorkbookError::TooManyStyles);
         }
     }
+}
+
+fn format_too_long() -> WorkbookError {
+    WorkbookError::Damaged(tr!(
+        "a number format is longer than {most} bytes",
+        most = MAX_FORMAT_BYTES
+    ))
 }
 
 fn format_id(element: &BytesStart<'_>) -> Result<Option<u32>, WorkbookError> {
@@ -79,7 +100,7 @@ mod tests {
             <cellXfs><xf/><xf numFmtId="164"/><xf numFmtId="46"/><xf numFmtId="14"/></cellXfs>
             <dxfs><dxf><numFmt numFmtId="165" formatCode="0"/></dxf></dxfs></x:styleSheet>"#;
         let formats = read_number_formats(xml.as_bytes()).unwrap();
-        let codes: Vec<&str> = formats.iter().map(NumberFormat::code).collect();
+        let codes: Vec<&str> = formats.iter().map(|format| format.code()).collect();
         assert_eq!(codes, ["General", "\"+\"0", "[h]:mm:ss", "0"]);
         assert_eq!(formats[2].kind(), NumberKind::Duration);
     }
@@ -88,6 +109,38 @@ mod tests {
     fn the_number_of_formats_is_bounded() {
         let xml = format!("<styleSheet><cellXfs>{}", "<xf/>".repeat(MAX_STYLES + 1));
         let error = read_number_formats(xml.as_bytes()).unwrap_err();
+        assert!(matches!(error, WorkbookError::TooManyStyles), "{error}");
+    }
+
+    #[test]
+    fn cell_formats_share_their_number_format() {
+        let code = "0".repeat(MAX_FORMAT_BYTES);
+        let xml = format!(
+            "<styleSheet><numFmts><numFmt numFmtId=\"164\" formatCode=\"{code}\"/></numFmts>\
+             <cellXfs>{}{}</cellXfs></styleSheet>",
+            "<xf numFmtId=\"164\"/>".repeat(1000),
+            "<xf numFmtId=\"14\"/>".repeat(1000)
+        );
+        let formats = read_number_formats(xml.as_bytes()).unwrap();
+        assert_eq!(formats.len(), 2000);
+        for half in formats.chunks(1000) {
+            assert!(half.iter().all(|format| Arc::ptr_eq(format, &half[0])));
+        }
+    }
+
+    #[test]
+    fn the_codes_of_formats_are_bounded() {
+        let format = |id: usize, len: usize| {
+            format!("<numFmt numFmtId=\"{id}\" formatCode=\"{}\"/>", "0".repeat(len))
+        };
+        let long = format!("<styleSheet><numFmts>{}", format(164, MAX_FORMAT_BYTES + 1));
+        let error = read_number_formats(long.as_bytes()).unwrap_err();
+        assert!(matches!(error, WorkbookError::Damaged(_)), "{error}");
+        // The same number again and again keeps one format only, but the work grows.
+        let count = MAX_FORMATS_BYTES / MAX_FORMAT_BYTES + 1;
+        let all = format(164, MAX_FORMAT_BYTES).repeat(count);
+        let error =
+            read_number_formats(format!("<styleSheet><numFmts>{all}").as_bytes()).unwrap_err();
         assert!(matches!(error, WorkbookError::TooManyStyles), "{error}");
     }
 }

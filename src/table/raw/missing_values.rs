@@ -6,7 +6,7 @@ use std::fmt;
 use roaring::RoaringBitmap;
 use tr::tr;
 
-use crate::table::unpack::workbook::cell_reader::cell_name;
+use crate::table::raw::cell_name::cell_name;
 
 /// The most ranges that are listed.
 const MAX_RANGES: usize = 3;
@@ -22,10 +22,19 @@ pub struct MissingValues {
 
 impl MissingValues {
     /// Adds a cell at a position of the sheet. `line` is the line of the CSV on which its row
-    /// starts.
-    pub(crate) fn insert(&mut self, row: u32, column: u32, line: u32) {
+    /// starts, if it is known.
+    pub(crate) fn insert(&mut self, row: u32, column: u32, line: Option<u32>) {
         self.rows.entry(column).or_default().insert(row);
-        self.lines.entry(column).or_default().insert(line);
+        self.lines.entry(column).or_default().extend(line);
+    }
+
+    /// Adds the cells of the columns for which `is_added` holds.
+    pub(crate) fn add_columns(&mut self, other: Self, is_added: impl Fn(u32) -> bool) {
+        for (to, from) in [(&mut self.rows, other.rows), (&mut self.lines, other.lines)] {
+            for (column, cells) in from.into_iter().filter(|(column, _)| is_added(*column)) {
+                *to.entry(column).or_default() |= cells;
+            }
+        }
     }
 
     /// Sets which column of the sheet is the first one of the CSV.
@@ -87,7 +96,7 @@ mod tests {
         for (row, column, line) in
             [(1, 3, 2), (2, 3, 3), (3, 3, 5), (7, 3, 9), (1, 5, 2), (9, 6, 11), (10, 6, 12)]
         {
-            missing.insert(row, column, line);
+            missing.insert(row, column, Some(line));
         }
         let missing = missing.with_first_column(1);
         assert_eq!(missing.to_string(), "D2:D4, D8, F2 and 2 more");

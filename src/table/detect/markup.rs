@@ -1,0 +1,202 @@
+//! Recognizes a web page, a part of one, and other XML by the beginning of its text.
+
+use crate::table::detect::file_type::{FileType, Recognized};
+
+/// The elements with which only web pages begin.
+const HTML_ELEMENTS: &[&str] =
+    &["body", "frameset", "head", "html", "iframe", "meta", "noscript", "script", "style"];
+/// The other elements of HTML, with which parts of web pages begin. The name of a column may be such
+/// a word in angle brackets, so an attribute or another tag must follow.
+#[rustfmt::skip]
+const HTML_PART_ELEMENTS: &[&str] = &[
+    "a", "abbr", "acronym", "address", "area", "article", "aside", "audio", "b", "base", "bdi",
+    "bdo", "big", "blockquote", "br", "button", "canvas", "caption", "center", "cite", "code",
+    "col", "colgroup", "data", "datalist", "dd", "del", "details", "dfn", "dialog", "dir", "div",
+    "dl", "dt", "em", "embed", "fieldset", "figcaption", "figure", "font", "footer", "form", "h1",
+    "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "i", "img", "input", "ins", "kbd",
+    "label", "legend", "li", "link", "main", "map", "mark", "marquee", "menu", "meter", "nav",
+    "nobr", "object", "ol", "optgroup", "option", "output", "p", "param", "picture", "pre",
+    "progress", "q", "s", "samp", "search", "section", "select", "slot", "small", "source", "span",
+    "strike", "strong", "sub", "summary", "sup", "svg", "table", "tbody", "td", "template",
+    "textarea", "tfoot", "th", "thead", "time", "title", "tr", "track", "tt", "u", "ul", "var",
+    "video", "wbr",
+];
+/// The elements without an end tag.
+#[rustfmt::skip]
+const VOID_ELEMENTS: &[&str] = &[
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "param", "source", "track",
+    "wbr",
+];
+const DELIMITERS: &[char] = &[',', ';', '\t', '|', '，'];
+
+/// Recognizes a web page and other XML. `text` is in lower case and begins with `<`. `is_cut` means
+/// that more of it follows.
+pub(crate) fn recognize_markup(text: &str, is_cut: bool) -> Recognized {
+    let mut rest = text;
+    while let Some(comment) = rest.strip_prefix("<!--") {
+        match comment.split_once("-->") {
+            Some((_, after)) => rest = after.trim_start(),
+            None if is_cut => return Recognized::NeedsMore,
+            None => return Recognized::Type(FileType::WebPage),
+        }
+    }
+    if rest.is_empty() && is_cut {
+        return Recognized::NeedsMore;
+    }
+    if let Some(document_type) = rest.strip_prefix("<!doctype") {
+        let is_html = document_type.trim_start().starts_with("html");
+        return Recognized::Type(if is_html { FileType::WebPage } else { FileType::Xml });
+    }
+    let declared = ["<?xml", "<?mso-application"].iter().any(|head| rest.starts_with(head));
+    if declared {
+        // The root element says which XML it is.
+        return if is_cut && !has_start_tag(rest) {
+            Recognized::NeedsMore
+        } else {
+            Recognized::Type(xml_type(rest))
+        };
+    }
+    match FirstTag::parse(rest) {
+        Some(first) => first.recognize(rest, is_cut),
+        None => Recognized::Other,
+    }
+}
+
+/// The first tag of a text, and what follows it.
+struct FirstTag<'a> {
+    name: &'a str,
+    has_attributes: bool,
+    body: &'a str,
+}
+
+impl<'a> FirstTag<'a> {
+    /// Splits `<name …>body`.
+    fn parse(text: &'a str) -> Option<Self> {
+        let tag = text.strip_prefix('<')?;
+        let name = tag_name(tag);
+        let (attributes, body) = tag[name.len()..].split_once('>')?;
+        let is_tag = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && (attributes.is_empty() || attributes.starts_with([' ', '\t', '\r', '\n', '/']));
+        is_tag.then(|| Self { name, has_attributes: attributes.contains('='), body })
+    }
+
+    fn recognize(&self, text: &str, is_cut: bool) -> Recognized {
+        let Self { name, has_attributes, body } = *self;
+        // `<name>,<mobile>` is the header of a table.
+        if body.starts_with(DELIMITERS) {
+            return Recognized::Other;
+        }
+        if HTML_ELEMENTS.contains(&name) {
+            return Recognized::Type(FileType::WebPage);
+        }
+        // So is `<b>name</b>,<b>mobile</b>`.
+        if has_delimiter_between_elements(text.lines().next().unwrap_or_default()) {
+            return Recognized::Other;
+        }
+        let (has_child, has_end) = (body.trim_start().starts_with('<'), body.contains("</"));
+        let is_part = HTML_PART_ELEMENTS.contains(&name);
+        if is_part && (has_attributes || has_child || has_end || has_start_tag(body)) {
+            Recognized::Type(FileType::WebPage)
+        } else if has_child && has_end {
+            Recognized::Type(xml_type(text))
+        } else if is_cut && (is_part || has_child || body.trim().is_empty()) {
+            Recognized::NeedsMore
+        } else {
+            Recognized::Other
+        }
+    }
+}
+
+/// The name at the beginning of a tag.
+fn tag_name(tag: &str) -> &str {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
+    &tag[..tag.find(|c| !is_name(c)).unwrap_or(tag.len())]
+}
+
+fn has_start_tag(text: &str) -> bool {
+    text.match_indices('<')
+        .any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// Whether a line has a delimiter that is in no element.
+fn has_delimiter_between_elements(line: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut rest = line;
+    while let Some(at) = rest.find(|c| c == '<' || (depth == 0 && DELIMITERS.contains(&c))) {
+        let Some(tag) = rest[at..].strip_prefix('<') else { return true };
+        let (inner, after) = tag.split_once('>').unwrap_or((tag, ""));
+        if inner.starts_with('/') {
+            depth = depth.saturating_sub(1);
+        } else if !inner.ends_with('/') && !VOID_ELEMENTS.contains(&tag_name(inner)) {
+            depth += 1;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// The type of an XML text in lower case.
+fn xml_type(text: &str) -> FileType {
+    if text.contains("<html") {
+        FileType::WebPage
+    } else if text.contains("urn:schemas-microsoft-com:office:spreadsheet")
+        || text.contains("progid=\"excel.sheet\"")
+    {
+        FileType::SpreadsheetXml
+    } else if text.contains("urn:oasis:names:tc:opendocument") {
+        FileType::FlatOpenDocument
+    } else {
+        FileType::Xml
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_web_pages_are_recognized() {
+        for text in [
+            "<li>13800138000</li>",
+            "<td>13800138000</td>",
+            "<h4>请登录</h4>",
+            "<strong>您好，请登录</strong>",
+            "<p>hello, your session has expired</p>",
+            "<input type=hidden>\n",
+            "<ul>\n请登录\n<li>1",
+            "<br>13800138000<br>13800138001",
+            "<img src='a.png'>",
+        ] {
+            assert_eq!(
+                recognize_markup(text, false),
+                Recognized::Type(FileType::WebPage),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_table_with_markup_in_its_header_is_a_table() {
+        for text in [
+            "<b>姓名</b>,<b>手机号</b>\n张三,13800138000",
+            "<th><b>姓名</b></th>\t<th>手机号</th>\n张三\t13800138000",
+            "<font color=red>姓名</font>;手机号\n张三;13800138000",
+            "<b>姓名</b>，手机号\n<p>张三</p>，13800138000",
+            "<i><br/>姓名</i>|手机号\n",
+            "<x>姓名</x>,<x>手机号</x>\n",
+        ] {
+            assert_eq!(recognize_markup(text, false), Recognized::Other, "{text}");
+            assert_eq!(recognize_markup(text, true), Recognized::Other, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_tag_alone_does_not_decide_while_more_follows() {
+        for text in ["<table>\n", "<ul>\n请登录\n", "<mobile>\n", "<rows>\n<row>\n"] {
+            assert_eq!(recognize_markup(text, true), Recognized::NeedsMore, "{text}");
+        }
+        for text in ["<mobile>\n13800138000\n", "<手机号>\n"] {
+            assert_eq!(recognize_markup(text, true), Recognized::Other, "{text}");
+        }
+    }
+}
