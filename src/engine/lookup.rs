@@ -539,7 +539,11 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!((free, delays), (MAX_TOKEN_REJECTIONS, RETRIES.max_retries));
+        assert_eq!(
+            (free, delays),
+            (2, RETRIES.max_retries),
+            "one free replay for each of two tokens"
+        );
         assert_eq!((outcome.status, outcome.code), (Status::Failed, Some(Code::Number(40014))));
     }
 
