@@ -239,10 +239,10 @@ const MIN_APPENDED_BYTES: u64 = 12;
 /// conversion.
 pub(crate) fn output_style(
     args: &ResolveArgs,
-    dialect: &Dialect,
+    dialect: Dialect,
     prescan: Option<&Prescan>,
 ) -> Result<SinkOptions, Failure> {
-    let Dialect { encoding: input, delimiter, .. } = *dialect;
+    let Dialect { encoding: input, delimiter, .. } = dialect;
     let encoding = args.output_encoding.unwrap_or(input);
     if args.reader.lossy_cells && encoding != input {
         let text = tr!(

@@ -268,7 +268,7 @@ async fn open_outputs(
     input: &Input,
     signals: &mut Signals,
 ) -> Result<Outputs, Failure> {
-    let style = options::output_style(args, input.source.dialect(), input.prescan.as_ref())?;
+    let style = options::output_style(args, *input.source.dialect(), input.prescan.as_ref())?;
     let mut header = input.source.header().clone();
     header.appended_names = header.appended_names.filter(|_| !options.row_options.has_answers);
     outputs::open_outputs(signals, options.targets.clone(), header, style).await
