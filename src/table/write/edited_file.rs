@@ -10,6 +10,9 @@ use crate::clock;
 use crate::table::digest::FileDigest;
 use crate::table::write::directory::{parent_dir, sync_directory};
 
+/// The letters keep the digits apart, which would be masked in messages as those of a number.
+const DATE_FORMAT: &str = "%Y-%m-%dT%Hh%Mm%Ss";
+
 /// What becomes of a file that an output replaces.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum ReplaceRule {
@@ -52,7 +55,7 @@ impl KeptFile {
         if digest.is_some_and(|digest| known.contains(&&digest)) {
             return Ok(None);
         }
-        let date = clock::now_local().strftime("%Y-%m-%dT%H%M%S").to_string();
+        let date = clock::now_local().strftime(DATE_FORMAT).to_string();
         Self::keep(path, &date).map(Some)
     }
 
@@ -118,18 +121,41 @@ fn backup_path(path: &Path, date: &str, number: u32) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
 
-    const DATE: &str = "2026-11-30T142512";
+    use super::*;
+    use crate::domain::redact;
+
+    const DATE: &str = "2026-11-30T14h25m12s";
 
     #[test]
     fn kept_files_have_a_name_of_their_own_and_the_extension() {
         for (name, number, expected) in [
-            ("a/staff.resolved.csv", 1, "a/staff.resolved.before-2026-11-30T142512.csv"),
-            ("staff.resolved.xlsx", 2, "staff.resolved.before-2026-11-30T142512-2.xlsx"),
-            ("名单", 10, "名单.before-2026-11-30T142512-10"),
+            ("a/staff.resolved.csv", 1, "a/staff.resolved.before-2026-11-30T14h25m12s.csv"),
+            ("staff.resolved.xlsx", 2, "staff.resolved.before-2026-11-30T14h25m12s-2.xlsx"),
+            ("名单", 10, "名单.before-2026-11-30T14h25m12s-10"),
         ] {
             assert_eq!(backup_path(Path::new(name), DATE, number), Path::new(expected));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_shows_the_date_and_the_number_of_a_kept_file(
+            hour in 0..24i8, minute in 0..60i8, second in 0..60i8, number in 1..200_000u32,
+        ) {
+            let moment = jiff::civil::date(2026, 11, 30).at(hour, minute, second, 0);
+            let date = moment.strftime(DATE_FORMAT).to_string();
+            for (name, shown) in [
+                ("staff.resolved.csv", "staff.resolved.csv"),
+                ("staff.1", "staff.1"),
+                ("13800138000.resolved.csv", "138****00.resolved.csv"),
+            ] {
+                let kept_as = backup_path(Path::new(name), &date, number);
+                let shown = backup_path(Path::new(shown), &date, number);
+                let message = redact::message(&kept_as.display().to_string());
+                prop_assert_eq!(message, shown.display().to_string());
+            }
         }
     }
 

@@ -45,6 +45,24 @@ impl Fixture {
         ended.stderr
     }
 
+    /// A run whose first row fails.
+    fn resolve_with_failed_row(&self) {
+        self.api.update_script(|script: &mut Script| {
+            script.answers_by_call = [(0, ScriptedAnswer::code(-1))].into();
+        });
+        let ended = run(self.command().args(["-j", "1", "--max-retries", "0"]));
+        assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    }
+
+    /// Asks for the failed row again; the output is rewritten in place.
+    fn retry_failed(&self) {
+        self.change_answers("retried");
+        let mut command = self.api.resolve_without_output(&self.api.endpoint(), &self.output);
+        let ended = run(command.arg("--retry-failed"));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert!(self.read("staff.resolved.csv").contains(",retried,"));
+    }
+
     /// The directory finds somebody else from now on.
     fn change_answers(&self, userid: &str) {
         let answer = format!("{{\"errcode\":0,\"result\":{{\"userid\":\"{userid}\"}}}}");
@@ -57,7 +75,8 @@ impl Fixture {
     /// The files under other names, in order.
     fn kept_files(&self) -> Vec<String> {
         let name =
-            Regex::new(r"^staff\.resolved\.before-\d{4}-\d\d-\d\dT\d{6}(-\d+)?\.csv$").unwrap();
+            Regex::new(r"^staff\.resolved\.before-\d{4}-\d\d-\d\dT\d\dh\d\dm\d\ds(-\d+)?\.csv$")
+                .unwrap();
         let others = ["staff.csv", "staff.resolved.csv"];
         let names = self.workdir.file_names().into_iter();
         names
@@ -149,20 +168,38 @@ fn a_named_output_is_replaced_and_recorded() {
     let output = fixture.output.to_str().unwrap().to_owned();
     fixture.resolve(&["-o", &output]);
     assert_eq!(fixture.kept_files(), [""; 0]);
-    // A run without -o knows that file, and the one that --retry-failed rewrote.
+    // A run without -o knows that file.
     fixture.change_answers("other");
     fixture.resolve(&[]);
     assert_eq!(fixture.kept_files(), [""; 0]);
-    let failed = fixture.read("staff.resolved.csv").replacen("other,,found,0", ",,failed,-1", 1);
-    fs::write(&fixture.output, failed).unwrap();
-    fixture.change_answers("retried");
-    let mut command = fixture.api.resolve_without_output(&fixture.api.endpoint(), &fixture.output);
-    let ended = run(command.arg("--retry-failed"));
-    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(fixture.read("staff.resolved.csv").contains(",retried,"));
+}
+
+#[test]
+fn an_output_that_was_only_retried_in_place_is_replaced() {
+    let fixture = Fixture::new();
+    fixture.resolve_with_failed_row();
+    fixture.retry_failed();
     fixture.change_answers("last");
     fixture.resolve(&[]);
     assert_eq!(fixture.kept_files(), [""; 0]);
+}
+
+#[test]
+fn an_edit_that_a_retry_in_place_left_in_the_output_is_kept() {
+    let fixture = Fixture::new();
+    fixture.resolve_with_failed_row();
+    let edited = fixture.read("staff.resolved.csv").replacen("found,0,ok", "found,0,my note", 1);
+    fs::write(&fixture.output, edited).unwrap();
+    fixture.retry_failed();
+    let retried = fixture.read("staff.resolved.csv");
+    assert!(retried.contains(",my note"), "{retried}");
+    fixture.resolve(&[]);
+    let [kept] = fixture.kept_files().try_into().unwrap();
+    assert_eq!(fixture.read(&kept), retried);
+    // The edits are in the kept file only.
+    fixture.change_answers("last");
+    fixture.resolve(&[]);
+    assert_eq!(fixture.kept_files(), [kept]);
 }
 
 #[test]

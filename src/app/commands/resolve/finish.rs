@@ -31,6 +31,7 @@ use crate::domain::totals::Totals;
 use crate::engine::end::RunEnd;
 use crate::engine::io::writer::Outputs;
 use crate::store::answers::Answers;
+use crate::table::digest::FileDigest;
 use crate::table::write::edited_file::{ReplaceRule, Replaced};
 use crate::table::write::output::Target;
 
@@ -175,6 +176,12 @@ fn write_output(
     outputs.finish(&tail, rule).map_err(|error| add_hint(sink_failure(error)))
 }
 
+/// Whether the file has what a run last wrote to it.
+fn is_as_recorded(path: &Path, answers: &FlushedAnswers) -> bool {
+    let recorded = answers.recorded_output(path);
+    recorded.is_some_and(|recorded| FileDigest::from_path(path).is_ok_and(|now| now == recorded))
+}
+
 /// The exit status of a run that wrote its output.
 fn exit_status(args: &ResolveArgs, totals: &Totals) -> Exit {
     let has_unwanted = args.fail_on == Some(FailOn::NotFound) && totals.rows(Status::NotFound) > 0;
@@ -200,13 +207,19 @@ impl RunSetup<'_> {
     }
 
     /// The output next to the input was not asked for by name: it replaces only what a run wrote.
-    /// Every output with such a name is recorded, however it was named.
+    /// Every output with such a name is recorded, however it was named, unless it has edits of the
+    /// file that it replaces: a later run does not keep a file that is as recorded.
     fn replace_rule(&self, answers: &FlushedAnswers) -> ReplaceRule {
         match self.output_file() {
             Some(path) if self.args.output.is_none() && !self.args.retry_failed => {
                 ReplaceRule::KeepEdited(answers.recorded_output(path))
             }
-            Some(path) if options::is_default_output_name(path) => ReplaceRule::ReplaceAndDigest,
+            Some(path)
+                if options::is_default_output_name(path)
+                    && (self.original.is_none() || is_as_recorded(path, answers)) =>
+            {
+                ReplaceRule::ReplaceAndDigest
+            }
             _ => ReplaceRule::Replace,
         }
     }
