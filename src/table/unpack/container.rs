@@ -15,6 +15,8 @@ use crate::table::unpack::workbook::{self, RateSheet};
 
 /// The length of the longest signature in bytes.
 const SIGNATURE_BYTES: usize = 4;
+/// Most other sheets that the description of a workbook names.
+const MAX_LISTED_SHEETS: usize = 5;
 
 /// Why an input cannot be opened. The caller adds the name of the input.
 #[derive(Debug, thiserror::Error)]
@@ -92,16 +94,8 @@ pub(crate) fn open(
         ContainerKind::Zip => {
             let delimiter = options.delimiter.unwrap_or(',');
             let sheet = workbook::open(file, options.sheet, delimiter, options.rate_sheet)?;
-            let others = match &*sheet.other_sheets {
-                [] => String::new(),
-                others => {
-                    tr!(
-                        "; other sheets with rows: {sheets}; choose with --sheet",
-                        sheets = others.join(&tr!("list" => ", "))
-                    )
-                }
-            };
-            let description = tr!("sheet {sheet}{others}", sheet = sheet.name, others)
+            let others = other_sheets_remark(&sheet.other_sheets);
+            let description = tr!("sheet {sheet}{others}", sheet = sheet.label, others)
                 + &missing_values_remark(&sheet.missing_values);
             Ok(UnpackedInput {
                 reader: Box::new(sheet.reader),
@@ -113,6 +107,19 @@ pub(crate) fn open(
         ContainerKind::CompoundFile => Err(compound_file::classify(file, MAX_FILE_BYTES).into()),
         kind => unpack(kind, Box::new(file), options),
     }
+}
+
+fn other_sheets_remark(labels: &[String]) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let (listed, rest) = labels.split_at(labels.len().min(MAX_LISTED_SHEETS));
+    let listed = listed.join(&tr!("list" => ", "));
+    let sheets = match rest.len() {
+        0 => listed,
+        more => tr!("{sheets} and {more} more", sheets = listed, more),
+    };
+    tr!("; other sheets with rows: {sheets}; choose with --sheet", sheets)
 }
 
 fn missing_values_remark(missing: &MissingValues) -> String {

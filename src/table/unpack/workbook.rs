@@ -44,8 +44,9 @@ pub(crate) type RateSheet<'a> = dyn Fn(Vec<u8>) -> SheetFit + 'a;
 
 /// The selected sheet.
 pub struct Sheet {
-    pub name: String,
-    /// The names of the other sheets that have rows.
+    /// Its name, with a remark if it is hidden.
+    pub label: String,
+    /// The labels of the other sheets that have rows.
     pub other_sheets: Vec<String>,
     pub missing_values: MissingValues,
     /// The CSV: UTF-8 with a byte order mark, CRLF line ends, all rows of the same width. Empty
@@ -80,15 +81,15 @@ pub fn open(
         }
         None => choose_sheet(&mut package, &with_rows, delimiter, rate_sheet)?,
     };
-    let name = package.sheets[chosen].name.clone();
+    let label = sheet_label(&package.sheets[chosen]);
     let others = package.sheets.iter().zip(with_rows).enumerate();
     let other_sheets = others
         .filter(|(index, (_, has_rows))| *index != chosen && *has_rows)
-        .map(|(_, (sheet, _))| sheet.name.clone())
+        .map(|(_, (sheet, _))| sheet_label(sheet))
         .collect();
     let scan = scan(&mut package.cells(chosen)?)?;
     let reader = CsvReader::new(package, chosen, scan.extent, delimiter)?;
-    Ok(Sheet { name, other_sheets, missing_values: scan.missing_values, reader })
+    Ok(Sheet { label, other_sheets, missing_values: scan.missing_values, reader })
 }
 
 /// The names of the sheets, in the order of their numbers.
@@ -159,15 +160,14 @@ fn rate(
 
 /// All sheets with their numbers, for messages.
 fn list_sheets(sheets: &[SheetEntry]) -> String {
-    let describe = |(index, sheet): (usize, &SheetEntry)| {
-        let (number, name) = (index + 1, &sheet.name);
-        if sheet.is_visible {
-            format!("{number} {name}")
-        } else {
-            tr!("{number} {name} (hidden)", number, name)
-        }
+    let describe = |(index, sheet): (usize, _)| {
+        format!("{number} {label}", number = index + 1, label = sheet_label(sheet))
     };
     sheets.iter().enumerate().map(describe).collect::<Vec<_>>().join(&tr!("list" => ", "))
+}
+
+fn sheet_label(SheetEntry { name, is_visible, .. }: &SheetEntry) -> String {
+    if *is_visible { name.clone() } else { tr!("{name} (hidden)", name) }
 }
 
 /// Finds a sheet by exact name, by name ignoring case as in Excel, or by number.

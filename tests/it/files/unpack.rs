@@ -192,6 +192,27 @@ fn the_chosen_sheet_and_the_others_are_reported() {
 }
 
 #[test]
+fn five_other_sheets_are_named_and_hidden_ones_are_marked() {
+    let cells = "<row><c t=\"str\"><v>手机号</v></c></row><row><c><v>13800138000</v></c></row>";
+    let names: Vec<_> = (1..=7).map(|number| format!("S{number}")).collect();
+    let state = |name: &str| if name == "S2" { "veryHidden" } else { "visible" };
+    let sheets: Vec<_> = names.iter().map(|name| (&**name, state(name), cells)).collect();
+    for (count, flags, expected) in [
+        (6, &[][..], "(sheet S1; other sheets with rows: S2 (hidden), S3, S4, S5, S6; choose "),
+        (7, &[][..], ": S2 (hidden), S3, S4, S5, S6 and 1 more; choose with --sheet)"),
+        (7, &["--sheet", "s2"], "(sheet S2 (hidden); other sheets with rows: S1, S3, S4, S5, S6 "),
+        (7, &["--lang", "zh"], "：S2（隐藏）、S3、S4、S5、S6，另有 1 个；可用 --sheet 选择"),
+    ] {
+        let workdir = Workdir::new();
+        let input = workdir.write_file("staff.xlsx", build_workbook(&sheets[..count]));
+        let ended = run(dingmap().args(["plan", "--no-state"]).arg(&input).args(flags));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        let text = ended.stdout + &ended.stderr;
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
 fn an_unreadable_workbook_is_reported_with_its_reason() {
     let good = staff_workbook(&[("A", "13800138000")]);
     for (bytes, word) in [

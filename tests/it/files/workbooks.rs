@@ -9,7 +9,7 @@ use dingmap::testing::table::{FileType, WorkbookError, workbook};
 use crate::support::workbook::{build_workbook, concat_each, workbook_parts, zip_parts};
 use crate::support::workdir::Workdir;
 
-/// What is read of a workbook: the sheet's name, the other sheets, the text.
+/// What is read of a workbook: the sheet's label, the other sheets, the text.
 fn read_workbook(
     bytes: &[u8],
     wanted: Option<&str>,
@@ -23,7 +23,7 @@ fn read_workbook(
     let mut sheet = workbook::open(file, wanted, ',', &rate)?;
     let mut text = String::new();
     sheet.reader.read_to_string(&mut text).unwrap();
-    Ok((sheet.name, sheet.other_sheets, text))
+    Ok((sheet.label, sheet.other_sheets, text))
 }
 
 /// The text of one sheet, without its mark.
@@ -216,14 +216,14 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
     let (name, others, text) = taken(None);
     assert_eq!(
         (name.as_str(), others, text.as_str()),
-        ("Staff", vec!["旧".to_owned(), "2".to_owned()], "\u{feff}3\r\n")
+        ("Staff", vec!["旧 (hidden)".to_owned(), "2".to_owned()], "\u{feff}3\r\n")
     );
     for (wanted, name) in [
         ("staff ", "Staff"),
         ("2", "2"),
-        ("1", "旧"),
+        ("1", "旧 (hidden)"),
         ("3", "Staff"),
-        ("旧", "旧"),
+        ("旧", "旧 (hidden)"),
         ("empty", "Empty"),
     ] {
         assert_eq!(taken(Some(wanted)).0, name, "{wanted}");

@@ -76,6 +76,23 @@ fn english_words_are_distinguished_from_names() {
 }
 
 #[test]
+fn a_file_that_is_no_table_is_named_with_spaces_around_latin_letters() {
+    let workdir = Workdir::new();
+    for (content, expected) in [
+        ("<html><body>", "这是网页（HTML），dingmap 无法读取：如果"),
+        ("{\"errcode\":40014}", "这是 JSON 文件，dingmap 无法读取：请"),
+        ("%PDF-1.7\n1 0 obj\n", "这是 PDF 文件，dingmap 无法读取：请"),
+        ("ID;PWXL;N;E\r\nP;PGeneral\r\n", "这是 SYLK 文件（.slk），dingmap 无法读取：请"),
+    ] {
+        let input = workdir.write_file("in.csv", content);
+        let mut command = dingmap();
+        let ended = run(with_chinese_locale(&mut command).args(["plan", "--no-state"]).arg(&input));
+        assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{expected}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_chinese_run_prints_chinese_and_writes_the_same_rows() {
     let workdir = Workdir::new();
     let output = workdir.path("out.csv");
