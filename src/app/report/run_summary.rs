@@ -344,10 +344,15 @@ impl RunSummary {
     }
 
     fn add_row_metrics(&self, metrics: &mut MetricsText) {
-        let statuses: BTreeMap<_, _> =
+        let mut statuses: BTreeMap<_, _> =
             Status::ALL.map(|status| (status.name(), self.rows[status.name()])).into();
+        *statuses.entry(Status::Pending.name()).or_default() += self.rows_without_status();
         let by_status = samples_by_label("status", &statuses);
-        metrics.family("rows", "Rows of the output by status.", &by_status);
+        metrics.family(
+            "rows",
+            "Rows of the input by status; pending also if the run ended before them.",
+            &by_status,
+        );
         if let Some(rows) = self.input.rows {
             let rows = Sample::single(to_f64(rows));
             metrics.family("rows_read", "Rows of the input, also if the run ended early.", &[rows]);
@@ -357,6 +362,11 @@ impl RunSummary {
             "Distinct numbers that were looked up.",
             &[Sample::single(to_f64(self.numbers.asked))],
         );
+    }
+
+    /// Rows of the input that a run which ended early has not come to, as far as they are known.
+    fn rows_without_status(&self) -> u64 {
+        self.input.rows.unwrap_or(self.rows["in"]).saturating_sub(self.rows["out"])
     }
 
     fn add_call_metrics(&self, metrics: &mut MetricsText) {
@@ -500,12 +510,36 @@ mod tests {
     use super::*;
     use crate::app::cli::args::{Cli, Command};
 
-    #[test]
-    fn a_clock_set_back_yields_no_negative_duration() {
+    fn new_summary() -> RunSummary {
         let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve", "i"]).command else {
             panic!()
         };
-        let mut summary = RunSummary::new(&args, "i");
+        RunSummary::new(&args, "i")
+    }
+
+    #[test]
+    fn rows_that_a_run_has_not_come_to_are_pending_in_the_metrics() {
+        let mut totals = Totals::default();
+        totals.rows_in = 5;
+        for status in [Status::Found, Status::Found, Status::Pending] {
+            totals.count_row(status);
+        }
+        // The rows of a file are counted before the run, those of a pipe are not.
+        for (rows, pending) in [(Some(9), 7), (None, 3), (Some(2), 1)] {
+            let mut summary = new_summary();
+            summary.input.rows = rows;
+            summary.record_totals(&totals);
+            let text = summary.to_prometheus();
+            for (status, count) in [("found", 2), ("failed", 0), ("pending", pending)] {
+                let line = format!("dingmap_rows{{input=\"i\",status=\"{status}\"}} {count}\n");
+                assert!(text.contains(&line), "{line}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_yields_no_negative_duration() {
+        let mut summary = new_summary();
         summary.started_at += 1.hour();
         summary.record_end(&Ok(Exit::Success));
         assert!(summary.elapsed < Duration::from_mins(1), "{:?}", summary.elapsed);

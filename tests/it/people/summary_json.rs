@@ -156,6 +156,8 @@ fn an_aborted_run_reports_the_calls_it_made() {
         (workdir.write_file("staff.csv", staff_csv(9)), workdir.path("run.json"));
     let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.args(["-j", "1", "--timeout", "30s", "--report"]).arg(workdir.path("run.html"));
+    let metrics = workdir.path("dingmap.prom");
+    command.arg("--metrics").arg(&metrics);
     let mut process = Process::start(command.arg("--summary").arg(&summary));
     wait_until("the call without an answer", || (api.call_log().calls().len() == 5).then_some(()));
     process.send_signal("INT");
@@ -169,6 +171,17 @@ fn an_aborted_run_reports_the_calls_it_made() {
             .map(Value::as_u64)
     };
     assert_eq!(spent(&account), [Some(9), Some(5), Some(1)], "{account:#}");
+    // An alert on open rows sees the rows that the run did not come to.
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    let of_rows = |status: &str| -> u64 {
+        let label = format!("status=\"{status}\"}} ");
+        let line = text.lines().find_map(|line| {
+            line.strip_prefix("dingmap_rows{")?.split_once(&label)?.1.parse().ok()
+        });
+        line.unwrap_or_else(|| panic!("{status}: {text}"))
+    };
+    assert_eq!(of_rows("found") + of_rows("pending"), 9, "{text}");
+    assert!(of_rows("pending") >= 5, "{text}");
     let page = std::fs::read_to_string(workdir.path("run.html")).unwrap();
     assert!(page.contains("<dt>calls</dt><dd class=\"large\">5</dd>"), "{page}");
 
