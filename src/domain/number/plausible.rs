@@ -1,22 +1,39 @@
 //! Whether a cell could be meant as a phone number, valid or not.
 
 use crate::domain::number::invalid::Invalid;
+use crate::domain::number::labels::count_digits;
+use crate::domain::number::mobile::{DefaultRegion, Mobile};
 use crate::domain::number::normalize::{normalize_chars, normalize_number};
 
 /// No phone number that a person types or a spreadsheet damages has fewer digits.
 const MIN_DIGITS: usize = 7;
 
+/// What separates the cells of a row in the usual tables.
+const DELIMITERS: [char; 4] = [',', ';', '|', '、'];
+
 /// Whether a cell could be meant as a phone number: it has seven digits or more, or is in exponent
-/// form. Mistyped and rounded numbers count.
+/// form. Mistyped and rounded numbers count; a whole row in one cell does not.
 #[must_use]
 pub(crate) fn could_be_number(cell: &str) -> bool {
     // Fast path without allocation: most cells are plain digits.
-    if cell.bytes().filter(u8::is_ascii_digit).count() >= MIN_DIGITS {
+    if cell.len() >= MIN_DIGITS && cell.bytes().all(|byte| byte.is_ascii_digit()) {
         return true;
     }
-    let text = normalize_chars(cell);
-    text.bytes().filter(u8::is_ascii_digit).count() >= MIN_DIGITS
-        || matches!(normalize_number(&text), Err(Invalid::Rounded(_)))
+    // Normalizing makes a space of a tab, which separates cells as the other delimiters do.
+    let text = normalize_chars(&cell.replace('\t', ";"));
+    if matches!(normalize_number(&text), Err(Invalid::Rounded(_))) {
+        return true;
+    }
+    count_digits(&text) >= MIN_DIGITS && !is_row(&text)
+}
+
+/// Whether the text is a row that was read with the wrong delimiter: next to a number it has
+/// another cell, and no rule for cells with several numbers accepts it.
+fn is_row(text: &str) -> bool {
+    let cells = text.split(DELIMITERS).filter(|cell| !cell.trim().is_empty());
+    let (numbers, others): (Vec<_>, Vec<_>) =
+        cells.partition(|cell| count_digits(cell) >= MIN_DIGITS);
+    !numbers.is_empty() && !others.is_empty() && Mobile::parse(text, DefaultRegion::CHINA).is_err()
 }
 
 /// Whether a cell begins with a date, such as `2025-10-13 08:30` or `2024年10月3日`.
@@ -40,7 +57,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::number::mobile::{DefaultRegion, Mobile};
 
     #[test]
     fn mistyped_and_rounded_numbers_count() {
@@ -56,10 +72,20 @@ mod tests {
             "=\"1.38E+10\"",
             " 1，38e10 ",
             "张三 138 0013 8000",
+            "13,800,138,000",
+            "010-62345678、13800138000",
+            "13800138000;ext=12",
         ] {
             assert!(could_be_number(cell), "{cell}");
         }
         for cell in ["", " ", "-", "0", "无", "n/a", "姓名，手机号", "138001", "e", "E10", "1e-3"]
+            .into_iter()
+            .chain([
+                "A,13800138000",
+                "张三;13800138000;",
+                "12，13800138000",
+                "张三\t13800138000",
+            ])
         {
             assert!(!could_be_number(cell), "{cell}");
         }
