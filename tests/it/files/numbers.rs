@@ -266,6 +266,7 @@ fn reported_cells_get_true_reasons_and_first_numbers() {
             Ok(text) => assert_eq!((status, message), ("found", text), "{cell}"),
             Err(text) => assert_eq!((status, message), ("invalid", text), "{cell}"),
         }
-        assert_eq!(seen.call_log.calls().len(), usize::from(expected.is_ok()), "{cell}");
+        // One call is that of the other row.
+        assert_eq!(seen.call_log.calls().len(), 1 + usize::from(expected.is_ok()), "{cell}");
     }
 }
