@@ -215,14 +215,14 @@ impl HttpClient {
             request = request.header(CONTENT_TYPE, APPLICATION_JSON).body(json);
         }
         let reply = pin!(async {
-            let into_call_error = |error| self.into_call_error(url, error);
+            let to_call_error = |error| self.to_call_error(url, error);
             let mut response = match request.send().await {
                 Ok(response) => response,
-                Err(error) => return Err(self.confirm_shortage(url, into_call_error(error)).await),
+                Err(error) => return Err(self.confirm_shortage(url, to_call_error(error)).await),
             };
             self.pool().multiplexed = response.version() == Version::HTTP_2;
             let mut body = BytesMut::new();
-            while let Some(chunk) = response.chunk().await.map_err(into_call_error)? {
+            while let Some(chunk) = response.chunk().await.map_err(to_call_error)? {
                 if body.len() + chunk.len() > MAX_REPLY_BYTES {
                     return Err(CallError::ReplyTooLarge(MAX_REPLY_BYTES));
                 }
@@ -274,7 +274,7 @@ impl HttpClient {
         }
     }
 
-    fn into_call_error(&self, url: &Url, error: reqwest::Error) -> CallError {
+    fn to_call_error(&self, url: &Url, error: reqwest::Error) -> CallError {
         let proxied = match &self.settings.route {
             ProxyRoute::Direct => false,
             // With exceptions, the call may have gone to the host.

@@ -197,8 +197,9 @@ impl TokenClient {
         };
         Err(match error {
             CallError::Untrusted(cause) => TokenError::Untrusted(describe(cause)),
-            CallError::NotHttp(cause) => TokenError::Misconfigured(describe(cause)),
-            CallError::Misconfigured(cause) => TokenError::Misconfigured(describe(cause)),
+            CallError::NotHttp(cause) | CallError::Misconfigured(cause) => {
+                TokenError::Misconfigured(describe(cause))
+            }
             error @ CallError::Machine(..) => TokenError::Machine(describe(error.to_string())),
             error => TokenError::Transient { reason: describe(error.to_string()), answered },
         })

@@ -11,9 +11,9 @@ const RESERVED: u64 = 32;
 /// beside it.
 const PER_CALL: u64 = 2;
 
-/// Raises the limit of open files to what `--workers` needs, or lowers `--workers` to what the limit
-/// allows; the warning if it did that. HTTP/2 needs one connection for all calls, but whether a host
-/// offers it is known only after the first ones.
+/// Raises the limit of open files to what `--workers` needs, or lowers `--workers` to what the
+/// limit allows; the warning if it did that. HTTP/2 needs one connection for all calls, but whether
+/// a host offers it is known only after the first ones.
 pub(crate) fn limit_workers(args: &mut ResolveArgs) -> Option<String> {
     raise_limit(files_for(args.workers, args.sandbox));
     let limit = getrlimit(Resource::Nofile).current?;

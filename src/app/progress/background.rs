@@ -71,7 +71,8 @@ impl<'a, C: TaskProgress> BackgroundTask<'a, C> {
                     self.terminal.show_task_progress(&text, fraction, || self.progress.to_json());
                 }
                 () = self.status_requests.recv() => {
-                    self.terminal.print_task(&self.progress.describe().0, || self.progress.to_json());
+                    let (message, _) = self.progress.describe();
+                    self.terminal.print_task(&message, || self.progress.to_json());
                 }
             }
         }

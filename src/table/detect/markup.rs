@@ -5,8 +5,8 @@ use crate::table::detect::file_type::{FileType, Recognized};
 /// The elements with which only web pages begin.
 const HTML_ELEMENTS: &[&str] =
     &["body", "frameset", "head", "html", "iframe", "meta", "noscript", "script", "style"];
-/// The other elements of HTML, with which parts of web pages begin. The name of a column may be such
-/// a word in angle brackets, so an attribute or another tag must follow.
+/// The other elements of HTML, with which parts of web pages begin. The name of a column may be
+/// such a word in angle brackets, so an attribute or another tag must follow.
 #[rustfmt::skip]
 const HTML_PART_ELEMENTS: &[&str] = &[
     "a", "abbr", "acronym", "address", "area", "article", "aside", "audio", "b", "base", "bdi",

@@ -95,8 +95,8 @@ pub(crate) fn recognize(start: &[u8], complete: bool) -> Recognized {
     }
 }
 
-/// The text of the sample. What is not UTF-16 or UTF-8 is read as GB18030: signatures are ASCII, and
-/// in other encodings of two bytes too, the second one of a character may be a `\` or a bracket.
+/// The text of the sample. What is not UTF-16 or UTF-8 is read as GB18030: signatures are ASCII,
+/// and in other encodings of two bytes too, the second byte of a character may be a `\` or `{`.
 fn decode(start: &[u8]) -> Cow<'_, str> {
     let encoding = match start {
         [0xFF, 0xFE, ..] => UTF_16LE,
@@ -176,8 +176,8 @@ fn is_dbase(start: &[u8]) -> bool {
         && start.get(12..16).is_some_and(|reserved| reserved[0] == 0 && reserved[1] == 0)
 }
 
-/// Whether this is the file that Excel keeps beside an open workbook: the user's name, once with its
-/// length before it and padded by spaces, and once more in UTF-16.
+/// Whether this is the file that Excel keeps beside an open workbook: the user's name, once with
+/// its length before it and padded by spaces, and once more in UTF-16.
 fn is_lock_file(file: &[u8]) -> bool {
     file.len() == 165
         && matches!(file.first(), Some(1..=54))

@@ -127,8 +127,9 @@ fn missing_values_remark(missing: &MissingValues) -> String {
         0 => String::new(),
         count => tr!(
             "; one formula has no stored value ({cells}): open the workbook in Excel and save it"
-                | "; {n} formulas have no stored value ({cells}): open the workbook in Excel and save \
-               it" % count,
+                | "; {n} formulas have no stored value ({cells}): open the workbook in Excel and \
+                   save it"
+                    % count,
             cells = missing
         ),
     }

@@ -148,9 +148,8 @@ fn rate(
     delimiter: char,
     rate_sheet: &RateSheet<'_>,
 ) -> SheetFit {
-    let mut rate = |size| {
-        sample(package, index, delimiter, size).map_or(SheetFit::NoNumbers, |csv| rate_sheet(csv))
-    };
+    let mut rate =
+        |size| sample(package, index, delimiter, size).map_or(SheetFit::NoNumbers, rate_sheet);
     match rate(SAMPLE_BYTES) {
         // Its numbers may begin further down, and another sheet must not be taken for that.
         SheetFit::NamedColumn | SheetFit::PossibleNumbers => rate(MAX_SAMPLE_BYTES),

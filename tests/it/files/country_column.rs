@@ -147,7 +147,7 @@ fn one_number_in_two_spellings_is_asked_once_and_has_one_shard() {
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let input = workdir.write_file("in.csv", text);
     let outputs = ["0/3", "1/3", "2/3"].map(|shard| {
-        let output = workdir.path(&format!("{}.csv", shard.replace('/', "-of-")));
+        let output = workdir.path(format!("{}.csv", shard.replace('/', "-of-")));
         let ended =
             crate::support::sandbox::run(api.resolve(&input, &output).args(["--shard", shard]));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);

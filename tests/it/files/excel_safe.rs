@@ -112,7 +112,7 @@ fn retry_failed_and_merge_accept_protected_cells() {
     let text = fs::read_to_string(&output).unwrap();
     assert!(text.contains(&first_row) && text.ends_with(",found,0,ok\n"), "{text}");
     for shard in ["0", "1"] {
-        let part = workdir.path(&format!("part.{shard}-of-2.csv"));
+        let part = workdir.path(format!("part.{shard}-of-2.csv"));
         let ended =
             resolve(&api, &input, &part, &["--excel-safe", "--shard", &format!("{shard}/2")]);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);

@@ -111,7 +111,8 @@ fn a_quote_after_spaces_opens_a_cell() {
     let text =
         "name, \"mobile\", \"note\"\nx, \"13800138001\", \"a, b\"\ny,  \"13800138002\", \"c\"\n";
     let expected = format!(
-        "name, \"mobile\", \"note\",{}\nx, \"13800138001\", \"a, b\",{}\ny,  \"13800138002\", \"c\",{}\n",
+        "name, \"mobile\", \"note\",{}\nx, \"13800138001\", \"a, b\",{}\n\
+         y,  \"13800138002\", \"c\",{}\n",
         names(),
         answer(1),
         answer(2)

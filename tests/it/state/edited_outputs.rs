@@ -126,7 +126,7 @@ fn an_edited_output_is_kept_and_one_as_it_was_written_is_replaced() {
     // The next run replaces what this one wrote, and the kept file stays.
     fixture.change_answers("third");
     fixture.resolve(&[]);
-    assert_eq!(fixture.kept_files(), [kept.clone()]);
+    assert_eq!(fixture.kept_files(), std::slice::from_ref(&kept));
     // A second edited file, in the same second or not, has a name of its own; -q does not hide it.
     fs::write(&fixture.output, "edited again").unwrap();
     let text = fixture.resolve(&["-q", "--lang", "zh"]);

@@ -225,12 +225,11 @@ impl Read for CsvReader {
                     .cells
                     .with_dependent_mut(|_, cells| cells.next_cell())
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-                match cell {
-                    Some(cell) => writer.push(&cell),
-                    None => {
-                        writer.end_row();
-                        self.done = true;
-                    }
+                if let Some(cell) = cell {
+                    writer.push(&cell);
+                } else {
+                    writer.end_row();
+                    self.done = true;
                 }
             }
         }

@@ -22,8 +22,8 @@ pub enum WorkbookError {
     PasswordProtected,
     /// The archive or a part of it is invalid.
     #[error("{}", tr!(
-        "the workbook is damaged or cut off ({what}): download or copy it again, or open it in Excel, save it, \
-         and run again",
+        "the workbook is damaged or cut off ({what}): download or copy it again, or open it in \
+         Excel, save it, and run again",
         what = .0
     ))]
     Damaged(String),
@@ -55,8 +55,8 @@ pub enum WorkbookError {
     TooManyStrings,
     /// More than [`MAX_STYLES`] formats, or too much text in their codes.
     #[error("{}", tr!(
-        "the workbook has more than {count} cell formats, or too long ones: save the sheet as \"CSV \
-         UTF-8\"",
+        "the workbook has more than {count} cell formats, or too long ones: save the sheet as \
+         \"CSV UTF-8\"",
         count = MAX_STYLES
     ))]
     TooManyStyles,

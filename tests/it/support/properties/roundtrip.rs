@@ -264,15 +264,12 @@ fn csv_records(text: &[u8], delimiter: char) -> Vec<Vec<Vec<u8>>> {
 fn replace_bytes(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let (mut replaced, mut rest) = (Vec::new(), text);
     while let Some((&first, after)) = rest.split_first() {
-        match rest.strip_prefix(from) {
-            Some(after) => {
-                replaced.extend_from_slice(to);
-                rest = after;
-            }
-            None => {
-                replaced.push(first);
-                rest = after;
-            }
+        if let Some(after) = rest.strip_prefix(from) {
+            replaced.extend_from_slice(to);
+            rest = after;
+        } else {
+            replaced.push(first);
+            rest = after;
         }
     }
     replaced
