@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use crate::domain::outcome::Status;
-use crate::domain::rounded_id::may_be_rounded;
+use crate::domain::rounded_id::{may_be_rounded, numeric_value};
 
 /// The kind of a difference, as the `change` column of `dingmap diff` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,16 +77,16 @@ impl fmt::Debug for ResolvedRow {
     }
 }
 
-/// The part of an answer that must be equal for two answers to be the same: the user id, then the
+/// The part of an answer that must be equal for two answers to be the same: the user id, and the
 /// exclusive ids in any order. `None` for every status except `found`.
-type ComparableIds<'a> = Option<Vec<&'a str>>;
+type ComparableIds<'a> = Option<(&'a str, Vec<&'a str>)>;
 
 impl ResolvedRow {
     fn comparable_ids(&self) -> ComparableIds<'_> {
-        let exclusive = self.exclusive_ids.split(';').filter(|id| !id.is_empty());
-        let mut ids: Vec<_> = std::iter::once(&*self.userid).chain(exclusive).collect();
-        ids[1..].sort_unstable();
-        (self.status == Status::Found).then_some(ids)
+        let mut exclusive: Vec<_> =
+            self.exclusive_ids.split(';').filter(|id| !id.is_empty()).collect();
+        exclusive.sort_unstable();
+        (self.status == Status::Found).then_some((&*self.userid, exclusive))
     }
 
     /// The user id and the exclusive ids, joined by `;`.
@@ -125,22 +125,51 @@ fn compare_pair(old: Option<&ResolvedRow>, new: Option<&ResolvedRow>) -> RowComp
         (None, None) => RowComparison::Same,
         (_, None) => RowComparison::Change(Change::Lost),
         (None, _) => RowComparison::Change(Change::Gained),
-        (Some(old), Some(new)) => compare_ids(&old, &new),
+        (Some((old_userid, old)), Some((new_userid, new))) if old.len() == new.len() => {
+            let pairs = pair_ids(&old, &new).into_iter();
+            compare_ids(pairs.chain([(old_userid, new_userid)]))
+        }
+        (Some(_), Some(_)) => RowComparison::Change(Change::Changed),
     }
 }
 
-/// Compares the ids of two `found` rows.
-fn compare_ids(old: &[&str], new: &[&str]) -> RowComparison {
-    // Also of equal ids: two different ones have the same exponent form.
-    let is_rounded = |(old, new): (&&str, &&str)| may_be_rounded(old, new);
-    let is_same = |pair: (&&str, &&str)| pair.0 == pair.1 || is_rounded(pair);
-    if old.len() != new.len() || !old.iter().zip(new).all(is_same) {
-        RowComparison::Change(Change::Changed)
-    } else if old.iter().zip(new).any(is_rounded) {
-        RowComparison::Change(Change::Rounded)
-    } else {
-        RowComparison::Same
+/// Pairs equal ids, and then the others in the order of their numbers: of a rounded id, the text
+/// may be in another place (a leading zero is lost), but not the number.
+fn pair_ids<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let mut surplus = BTreeMap::new();
+    for id in new {
+        *surplus.entry(*id).or_insert(0_usize) += 1;
     }
+    let (mut pairs, mut old_rest) = (Vec::new(), Vec::new());
+    for id in old {
+        match surplus.get_mut(id).filter(|count| **count > 0) {
+            Some(count) => {
+                *count -= 1;
+                pairs.push((*id, *id));
+            }
+            None => old_rest.push(*id),
+        }
+    }
+    let mut new_rest: Vec<_> =
+        surplus.into_iter().flat_map(|(id, count)| std::iter::repeat_n(id, count)).collect();
+    old_rest.sort_by_key(|id| numeric_value(id));
+    new_rest.sort_by_key(|id| numeric_value(id));
+    pairs.extend(old_rest.into_iter().zip(new_rest));
+    pairs
+}
+
+/// Compares the ids of two `found` rows, as pairs (old, new).
+fn compare_ids<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> RowComparison {
+    let mut comparison = RowComparison::Same;
+    for (old, new) in pairs {
+        // Also of equal ids: two different ones have the same exponent form.
+        if may_be_rounded(old, new) {
+            comparison = RowComparison::Change(Change::Rounded);
+        } else if old != new {
+            return RowComparison::Change(Change::Changed);
+        }
+    }
+    comparison
 }
 
 /// Compares the rows of one key. Rows with the same answer are paired first, in any order. The
@@ -256,6 +285,25 @@ mod tests {
             ("-", "4.68626E+15", "gained"),
             ("a;1.15266E+15", "a;1152663019775521", "rounded"),
             ("a;1.15266E+15", "b;1152663019775521", "changed"),
+            ("manager7721", "4.68626E+15", "changed"),
+            ("1152663019775521", "4.68626E+15", "changed"),
+            ("4.68626E+15", "4.69E+15", "rounded"),
+            ("4.68626E+15", "1.15266E+15", "changed"),
+            // The lost zero changes the order of the texts.
+            (
+                "a;04686258351064375;1152663019775521",
+                "a;4686258351064370;1152663019775520",
+                "rounded",
+            ),
+            ("a;04686258351064375;1152663019775521", "a;4.68626E+15;1.15266E+15", "rounded"),
+            (
+                "a;1152663019775521;1152663019775525",
+                "a;1152663019775520;1152663019775521",
+                "rounded",
+            ),
+            ("a;04686258351064375;x", "a;4686258351064370;y", "changed"),
+            ("a;x;x", "a;x;y", "changed"),
+            ("a;x;1E+15", "a;1E+15;x", "rounded"),
             ("1.15266E+15", "1152663019775521;x", "changed"),
             (";x", "1.15266E+15;x", "changed"),
         ] {

@@ -1,6 +1,8 @@
 //! Cells of a text file that a spreadsheet changes when it opens the file, and the apostrophe that
 //! prevents it (`--excel-safe`).
 
+use crate::domain::decimal::{Scientific, is_digits};
+
 /// From this length on, a spreadsheet shows a number with an exponent; from 16 digits on, it also
 /// loses digits.
 const MIN_ROUNDED_DIGITS: usize = 12;
@@ -56,14 +58,11 @@ fn to_half_width(c: char) -> char {
 /// Whether the cell is a number that a spreadsheet rounds or shortens, or a date.
 fn is_changed_number(cell: &str) -> bool {
     let text: String = cell.trim().chars().map(to_half_width).collect();
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_digits(&text) {
         return text.len() >= MIN_ROUNDED_DIGITS || (text.len() > 1 && text.starts_with('0'));
     }
-    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
-        let (units, decimals) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        return [units, decimals, exponent].into_iter().all(is_digits);
+    if Scientific::parse(&text).is_some() {
+        return true;
     }
     // A decimal number loses its last zeros, and digits if it is long.
     let decimal = text.split_once('.').filter(|(units, _)| is_digits(units));
@@ -110,6 +109,7 @@ mod tests {
             "０１２",
             "1e5",
             "4.68626E+15",
+            "4,68626E15",
             "1.50",
             "1-2",
             "2026/11/25",

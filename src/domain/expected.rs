@@ -1,8 +1,9 @@
 //! Compares an answer with the user id on file, for the `expected` column.
 
+use crate::domain::decimal::is_digits;
 use crate::domain::excel;
 use crate::domain::outcome::{Outcome, Status};
-use crate::domain::rounded_id::may_be_rounded;
+use crate::domain::rounded_id::{is_exponent_form, may_be_rounded};
 
 /// The words of the `expected` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub(crate) enum Expected {
     Match,
     /// Only other ids were found.
     Mismatch,
-    /// A spreadsheet rounded the id on file, which may be one of the ids found.
+    /// A spreadsheet rounded the id on file, and no id found has other digits.
     Rounded,
     /// A definitive answer without a user (usually `not_found`).
     Missing,
@@ -49,6 +50,8 @@ impl Expected {
         Some(match outcome.status {
             Status::Found if ids().any(|id| id == on_file) => Self::Match,
             Status::Found if ids().any(|id| may_be_rounded(on_file, id)) => Self::Rounded,
+            // The id on file is useless, and there are no digits that contradict it.
+            Status::Found if is_exponent_form(on_file) && !ids().any(is_digits) => Self::Rounded,
             Status::Found => Self::Mismatch,
             _ => Self::Missing,
         })
@@ -77,6 +80,10 @@ mod tests {
             ("u2", Status::Found, "", "", "mismatch"),
             ("4.68626E+15", Status::Found, "04686258351064375", "", "rounded"),
             ("4.68626E+15", Status::Found, "u1", "", "rounded"),
+            ("4.68626E+15", Status::Found, "u1", "x;1152663019775521", "mismatch"),
+            ("4.68626E+15", Status::Found, "1152663019775521", "", "mismatch"),
+            ("4.68626E+15", Status::Found, "46862583510643750", "", "mismatch"),
+            ("4.68626E+15", Status::Found, "1152663019775521", "x;04686258351064375", "rounded"),
             ("1152663019775520", Status::Found, "1152663019775521", "", "rounded"),
             ("1152663019775520", Status::Found, "u1", "1152663019775521;x", "rounded"),
             ("1152663019775522", Status::Found, "1152663019775521", "", "mismatch"),

@@ -1,52 +1,98 @@
 //! User ids of digits that a spreadsheet took for numbers when it saved a table: it rounds them to
 //! 15 digits, writes them in exponent form, and drops leading zeros.
 
-/// The significant digits that a spreadsheet keeps.
-const KEPT_DIGITS: usize = 15;
+use std::ops::RangeInclusive;
 
-/// Whether the cell is in exponent form, as in `4.68626E+15`. No user id is, since none has a `+`.
-/// The digits are lost, so that such a cell does not say whose id it was.
+use crate::domain::decimal::{Scientific, is_digits};
+
+/// The significant digits that a spreadsheet keeps.
+const KEPT_DIGITS: u32 = 15;
+
+/// Whether the cell is an id in exponent form, as in `4.68626E+15`. Its other digits are lost, so
+/// that it does not say whose id it was. No user id has a `+`; without one, only a form with
+/// decimals counts, because an id such as `4E15` is possible.
 #[must_use]
 pub(crate) fn is_exponent_form(cell: &str) -> bool {
-    let Some((mantissa, exponent)) = cell.split_once("E+").or_else(|| cell.split_once("e+")) else {
-        return false;
-    };
-    let (units, decimals) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, "0"));
-    units.len() == 1 && [units, decimals, exponent].into_iter().all(is_digits)
+    exponent_form(cell).is_some()
 }
 
-/// Whether two ids may be the same, except that a spreadsheet rounded at least one of them.
+fn exponent_form(cell: &str) -> Option<Scientific<'_>> {
+    Scientific::parse(cell).filter(|form| match form.exponent_sign {
+        Some(sign) => sign == '+',
+        None => form.units.len() == 1 && !form.decimals.is_empty(),
+    })
+}
+
+/// Whether two ids may be the same, except that a spreadsheet rounded at least one of them. An id
+/// that has other characters than digits is never rounded.
 #[must_use]
 pub(crate) fn may_be_rounded(one: &str, other: &str) -> bool {
-    if one.is_empty() || other.is_empty() {
-        return false;
+    match (exponent_form(one), exponent_form(other)) {
+        (None, None) => is_number_form(one, other) || is_number_form(other, one),
+        (Some(form), None) => is_form_of(form, other),
+        (None, Some(form)) => is_form_of(form, one),
+        (Some(form), Some(other_form)) => {
+            // Different ids have the same form.
+            one == other
+                || ids_of_form(form).zip(ids_of_form(other_form)).is_some_and(|(ids, others)| {
+                    ids == others || (ids.start() < others.end() && others.start() < ids.end())
+                })
+        }
     }
-    is_exponent_form(one)
-        || is_exponent_form(other)
-        || is_number_form(one, other)
-        || is_number_form(other, one)
+}
+
+/// The number that stands for an id when ids are sorted, if it is one. Rounding keeps the order.
+#[must_use]
+pub(crate) fn numeric_value(id: &str) -> Option<u128> {
+    match exponent_form(id) {
+        Some(form) => form_value(form).map(|(value, _)| value),
+        None => parse_digits(id),
+    }
+}
+
+fn is_form_of(form: Scientific<'_>, id: &str) -> bool {
+    let ids = ids_of_form(form);
+    ids.zip(parse_digits(id)).is_some_and(|(ids, id)| ids.contains(&id))
+}
+
+/// The ids, without leading zeros, that a spreadsheet shows in this form. `None` for a fraction and
+/// for a number that is too long for an id.
+fn ids_of_form(form: Scientific<'_>) -> Option<RangeInclusive<u128>> {
+    let (value, unit) = form_value(form)?;
+    let mantissa = value / unit;
+    let digits = mantissa.checked_ilog10()? + 1;
+    // Below a power of ten, the form has one more decimal.
+    let unit_below = if mantissa == 10_u128.pow(digits - 1) { unit / 10 } else { unit };
+    // Of a longer id, Excel cuts off the digits before it rounds.
+    let above = if digits == KEPT_DIGITS { unit - 1 } else { unit / 2 };
+    Some(value - unit_below / 2..=value.checked_add(above)?)
+}
+
+/// The number, and the value of one in its last digit.
+fn form_value(form: Scientific<'_>) -> Option<(u128, u128)> {
+    let mantissa = parse_digits(&[form.units, form.decimals].concat())?;
+    let power = form.exponent.parse::<u32>().ok()?;
+    let unit = 10_u128.checked_pow(power.checked_sub(u32::try_from(form.decimals.len()).ok()?)?)?;
+    Some((mantissa.checked_mul(unit)?, unit))
 }
 
 /// Whether `cell` is the number that a spreadsheet makes of the id: without leading zeros, and
 /// with zeros after the 15th digit. Excel cuts off the other digits, and other programs round.
 fn is_number_form(cell: &str, id: &str) -> bool {
-    let digits = id.trim_start_matches('0');
-    if cell == id || !is_digits(cell) || !is_digits(id) || cell.len() != digits.len() {
+    let (Some(number), Some(value)) = (parse_digits(cell), parse_digits(id)) else { return false };
+    if cell == id || cell.starts_with('0') {
         return false;
     }
-    let (Some((kept, zeros)), Some((head, lost))) =
-        (cell.split_at_checked(KEPT_DIGITS), digits.split_at_checked(KEPT_DIGITS))
-    else {
-        return cell == digits;
-    };
-    let (kept, head) = (kept.parse::<u64>().ok(), head.parse::<u64>().ok());
-    let rounded_up = head.filter(|_| lost >= "5").map(|head| head + 1);
-    zeros.bytes().all(|digit| digit == b'0') && (kept == head || kept == rounded_up)
+    let digits = value.checked_ilog10().map_or(1, |log| log + 1);
+    let unit = 10_u128.pow(digits.saturating_sub(KEPT_DIGITS));
+    let lost = value % unit;
+    let cut = value - lost;
+    number == cut || (lost * 2 >= unit && number == cut + unit)
 }
 
-/// False for an empty text.
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+/// `None` too for more digits than an id has.
+fn parse_digits(text: &str) -> Option<u128> {
+    text.parse().ok().filter(|_| is_digits(text))
 }
 
 #[cfg(test)]
@@ -60,7 +106,11 @@ mod tests {
         for cell in ["4.68626E+15", "4,68626E+15", "1E+15", "1.152663019775521e+15", "9.9E+9"] {
             assert!(is_exponent_form(cell), "{cell}");
         }
-        for cell in ["", "E+", "E+15", "4.68626E+", "4.E+15", ".5E+15", "12.5E+15", "12E15", "4E5"]
+        // As programs in Java write it; engineering notation; a format without decimals.
+        for cell in ["4.68626E15", "12.5E+15", "4.E+15"] {
+            assert!(is_exponent_form(cell), "{cell}");
+        }
+        for cell in ["", "E+", "E+15", "4.68626E+", ".5E+15", "12E15", "12.5E15", "4E5", "4.6E-15"]
         {
             assert!(!is_exponent_form(cell), "{cell}");
         }
@@ -69,37 +119,111 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn assert_each(pairs: &[(&str, &str)], expected: bool) {
+        for (one, other) in pairs {
+            assert_eq!(may_be_rounded(one, other), expected, "{one} {other}");
+            assert_eq!(may_be_rounded(other, one), expected, "{other} {one}");
+        }
+    }
+
     #[test]
     fn an_id_and_what_a_spreadsheet_makes_of_it_may_be_the_same() {
-        for (one, other) in [
-            ("1152663019775521", "1152663019775520"),
-            ("1152663019775529", "1152663019775530"),
-            ("04686258351064375", "4686258351064370"),
-            ("04686258351064375", "4686258351064380"),
-            ("115266301977552123", "115266301977552000"),
-            ("00123", "123"),
-            ("04686258351064375", "4.68626E+15"),
-            // The digits are lost: whose id it was is unknown.
-            ("manager7721", "4.68626E+15"),
-            ("4.68626E+15", "4.68626E+15"),
-        ] {
-            assert!(may_be_rounded(one, other) && may_be_rounded(other, one), "{one} {other}");
-        }
-        for (one, other) in [
-            ("1152663019775521", "1152663019775521"),
-            ("1152663019775521", "1152663019775529"),
-            ("1152663019775521", "1152663019775530"),
-            ("1152663019775521", "1152663019775510"),
-            ("1152663019775521", "115266301977552"),
-            ("1152663019775521", "11526630197755200"),
-            ("0123", "00123"),
-            ("123", "120"),
-            ("000", ""),
-            ("", "4.68626E+15"),
-            ("manager7721", "manager7720"),
-        ] {
-            assert!(!may_be_rounded(one, other) && !may_be_rounded(other, one), "{one} {other}");
-        }
+        assert_each(
+            &[
+                ("1152663019775521", "1152663019775520"),
+                ("1152663019775529", "1152663019775530"),
+                ("04686258351064375", "4686258351064370"),
+                ("04686258351064375", "4686258351064380"),
+                ("115266301977552123", "115266301977552000"),
+                ("9999999999999996", "10000000000000000"),
+                ("00123", "123"),
+            ],
+            true,
+        );
+        assert_each(
+            &[
+                ("1152663019775521", "1152663019775521"),
+                ("1152663019775521", "1152663019775529"),
+                ("1152663019775521", "1152663019775530"),
+                ("1152663019775521", "1152663019775510"),
+                ("1152663019775521", "115266301977552"),
+                ("1152663019775521", "11526630197755200"),
+                ("0123", "00123"),
+                ("123", "120"),
+                ("000", ""),
+                ("000", "0000"),
+                ("+123", "00123"),
+                ("manager7721", "manager7720"),
+            ],
+            false,
+        );
+    }
+
+    #[test]
+    fn an_exponent_form_agrees_with_the_digits_of_the_id_and_their_number() {
+        assert_each(
+            &[
+                ("04686258351064375", "4.68626E+15"),
+                ("04686258351064375", "4.68626E15"),
+                ("4686258351064370", "4.69E+15"),
+                ("4686258351064370", "5E+15"),
+                ("4600001234567890", "4.6E+15"),
+                ("468625835106437", "468.6E+12"),
+                ("1152663019775521", "1.152663019775521e+15"),
+                // Excel cuts off, and other programs round.
+                ("4686258351064379", "4.68625835106437E+15"),
+                ("4686258351064379", "4.68625835106438E+15"),
+                ("9999995000000000", "1.00000E+16"),
+                ("123456", "1.23456E+5"),
+            ],
+            true,
+        );
+        assert_each(
+            &[
+                // Another person, not a rounded id.
+                ("manager7721", "4.68626E+15"),
+                ("u1", "4.68626E+15"),
+                ("", "4.68626E+15"),
+                ("4686258351064375a", "4.68626E+15"),
+                ("1152663019775521", "4.68626E+15"),
+                ("4686248351064375", "4.68626E+15"),
+                ("4686265000000001", "4.68626E+15"),
+                ("468625835106437", "4.68626E+15"),
+                ("46862583510643750", "4.68626E+15"),
+                ("9999951000000000", "1.00000E+16"),
+                ("1152663019775529", "1.152663019775521e+15"),
+                ("123457", "1.23456E+5"),
+                ("12", "1.25E+1"),
+                ("1", "0E+15"),
+                ("1", "1E+99"),
+            ],
+            false,
+        );
+    }
+
+    #[test]
+    fn two_exponent_forms_agree_as_far_as_both_show_digits() {
+        assert_each(
+            &[
+                ("4.68626E+15", "4.68626E+15"),
+                ("4.68626E+15", "4.69E+15"),
+                ("4.68626E+15", "4,68626e+15"),
+                ("4.685E+15", "4.68E+15"),
+                ("1E+99", "1E+99"),
+            ],
+            true,
+        );
+        assert_each(
+            &[
+                ("4.68626E+15", "1.15266E+15"),
+                ("4.68626E+15", "4.68626E+16"),
+                ("4.68626E+15", "4.68627E+14"),
+                ("4.68626E+15", "4.68627E+15"),
+                ("1E+99", "1.0E+99"),
+            ],
+            false,
+        );
     }
 
     proptest! {
@@ -112,6 +236,22 @@ mod tests {
             let cell = format!("{head}{:0<1$}", "", lost.len());
             prop_assert!(may_be_rounded(&id, &cell));
             prop_assert!(!may_be_rounded(&id, &id));
+        }
+
+        /// As Excel shows it in the format General: at most 5 decimals, without zeros at the end.
+        #[test]
+        fn an_id_agrees_with_its_own_form_and_with_no_distant_one(
+            id in 10_u64.pow(11)..10_u64.pow(17), shift in 1..10_u64,
+        ) {
+            let form = format!("{id:.5E}").replace('E', "E+");
+            let (mantissa, exponent) = form.split_once("E+").unwrap();
+            let short = mantissa.trim_end_matches('0').trim_end_matches('.');
+            for form in [form.clone(), format!("{short}E+{exponent}")] {
+                prop_assert!(may_be_rounded(&id.to_string(), &form), "{} {}", id, form);
+            }
+            let unit = 10_u64.pow(exponent.parse::<u32>().unwrap() - 5);
+            let distant = id + shift * (unit * 3 / 2);
+            prop_assert!(!may_be_rounded(&distant.to_string(), &form), "{} {}", distant, form);
         }
     }
 }

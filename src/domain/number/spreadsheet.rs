@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::decimal::{Scientific, is_digits};
 use crate::domain::number::invalid::Invalid;
 
 /// The maximum of E.164, including the country code.
@@ -22,8 +23,9 @@ const MAX_DECIMALS: usize = 2;
 /// [`Invalid::Rounded`] if digits are lost, [`Invalid::Fraction`] for a fraction, and
 /// [`Invalid::NotANumber`] for an `e` that is not an exponent.
 pub(crate) fn undo_number_format(text: &str) -> Result<Cow<'_, str>, Invalid> {
-    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
-        return expand_scientific(text, mantissa, exponent);
+    if text.contains(['e', 'E']) {
+        let number = Scientific::parse(text).filter(|number| number.exponent_sign != Some('-'));
+        return expand_scientific(text, number.ok_or(Invalid::NotANumber)?);
     }
     let (sign, unsigned) = text.split_at(usize::from(text.starts_with('+')));
     if let Some(whole) = strip_grouping(unsigned) {
@@ -32,8 +34,8 @@ pub(crate) fn undo_number_format(text: &str) -> Result<Cow<'_, str>, Invalid> {
     match unsigned.split_once(['.', ',']) {
         Some((whole, decimals))
             if whole.len() >= MIN_INTEGER_DIGITS
-                && is_all_digits(whole)
-                && is_all_digits(decimals) =>
+                && is_digits(whole)
+                && (decimals.is_empty() || is_digits(decimals)) =>
         {
             if decimals.bytes().all(|digit| digit == b'0') {
                 Ok(text.split_at(sign.len() + whole.len()).0.into())
@@ -48,17 +50,8 @@ pub(crate) fn undo_number_format(text: &str) -> Result<Cow<'_, str>, Invalid> {
 }
 
 /// Multiplies the mantissa by its power of ten.
-fn expand_scientific<'a>(
-    text: &str,
-    mantissa: &str,
-    exponent: &str,
-) -> Result<Cow<'a, str>, Invalid> {
-    let (units, decimals) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
-    let units = units.strip_prefix('+').unwrap_or(units);
-    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
-    if units.is_empty() || ![units, decimals, exponent].into_iter().all(is_all_digits) {
-        return Err(Invalid::NotANumber);
-    }
+fn expand_scientific<'a>(text: &str, number: Scientific<'_>) -> Result<Cow<'a, str>, Invalid> {
+    let Scientific { units, decimals, exponent, .. } = number;
     let power = exponent.parse().unwrap_or(usize::MAX);
     let significant = (units.len() + decimals.len()) - count_leading_zeros(units, decimals);
     // Zeros after the decimal mark of the expanded number are dropped.
@@ -83,19 +76,14 @@ fn count_leading_zeros(units: &str, decimals: &str) -> usize {
 fn strip_grouping(text: &str) -> Option<String> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let mut groups = whole.split(',');
-    let first =
-        groups.next().filter(|first| (1..=3).contains(&first.len()) && is_all_digits(first))?;
+    let first = groups.next().filter(|first| first.len() <= 3 && is_digits(first))?;
     let groups: Vec<_> = groups.collect();
-    let is_group = |group: &&str| group.len() == 3 && is_all_digits(group);
+    let is_group = |group: &&str| group.len() == 3 && is_digits(group);
     // A single comma may separate a list or be a decimal mark.
     let is_grouped = groups.len() > 1
         && groups.iter().all(is_group)
         && decimals.bytes().all(|digit| digit == b'0');
     is_grouped.then(|| first.to_owned() + &groups.concat())
-}
-
-fn is_all_digits(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -148,7 +136,7 @@ mod tests {
         for text in ["1.38001380005E+10", "13800138000.5", "13800138000,25", "1380013.80"] {
             assert_eq!(undo_number_format(text), Err(Invalid::Fraction), "{text}");
         }
-        for text in ["e", "E10", ".5e10", "1.2.3e4", "1.38E-10", "one", "1e2e3"] {
+        for text in ["e", "E10", "1.38E", ".5e10", "1.2.3e4", "1.38E-10", "one", "1e2e3"] {
             assert_eq!(undo_number_format(text), Err(Invalid::NotANumber), "{text}");
         }
     }

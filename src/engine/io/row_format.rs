@@ -137,13 +137,17 @@ impl RowFormat {
         row: usize,
     ) -> Result<Option<Status>, InvalidStatus> {
         let status = self.has_answers.then(|| self.read_status(batch, row)).transpose()?;
-        let is_rounded = status == Some(Status::Found) && self.has_rounded_id(batch, row);
+        let is_rounded = self.has_answers && self.is_asked_for_rounded_id(batch, row);
         Ok(if is_rounded { Some(Status::Pending) } else { status })
     }
 
-    /// Whether a spreadsheet rounded a user id of the row's earlier answer.
+    /// Whether a row is asked again because a spreadsheet rounded a user id that was found.
     #[must_use]
-    pub(crate) fn has_rounded_id(&self, batch: &Batch, row: usize) -> bool {
+    pub(crate) fn is_asked_for_rounded_id(&self, batch: &Batch, row: usize) -> bool {
+        self.has_rounded_id(batch, row) && matches!(self.read_status(batch, row), Ok(Status::Found))
+    }
+
+    fn has_rounded_id(&self, batch: &Batch, row: usize) -> bool {
         let cells = USER_IDS.map(|index| self.extra_cell(batch, row, index));
         cells.iter().flat_map(|cell| cell.split(';')).any(|id| is_exponent_form(id.trim()))
     }

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use dingmap::testing::sandbox::ScriptedAnswer;
 use serde_json::json;
 
 use crate::support::rows::read_rows;
@@ -45,8 +46,7 @@ fn expect_adds_a_comparison_to_every_row() {
     let script = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
     let asked = u64::try_from(api.call_log().calls().len()).unwrap();
     api.update_script(|next| {
-        next.answers_by_call
-            .insert(asked, dingmap::testing::sandbox::ScriptedAnswer::Json(script.to_owned()));
+        next.answers_by_call.insert(asked, ScriptedAnswer::Json(script.to_owned()));
     });
     let mut command = api.resolve_without_output(&api.endpoint(), &output);
     let ended = run(command.args(["--retry-failed", "--expect", "3"]));
@@ -60,20 +60,27 @@ fn expect_adds_a_comparison_to_every_row() {
 
 #[test]
 fn an_id_on_file_that_a_spreadsheet_rounded_is_not_a_mismatch() {
-    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let mut script = unlimited_script();
+    for call in [4, 5] {
+        let reply = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"04686258351064375"}}"#;
+        script.answers_by_call.insert(call, ScriptedAnswer::Json(reply.to_owned()));
+    }
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
     let table = "姓名,手机号,钉钉ID\n甲,13800000021,4.68626E+15\n乙,13800000022,u00000022\n\
-                 丙,13800000023,u1\n丁,13800000090,4.68626E+15\n";
+                 丙,13800000023,u1\n丁,13800000090,4.68626E+15\n\
+                 戊,13800000025,4.68626E+15\n己,13800000026,1.15266E+15\n";
     let (input, output, summary) =
         (workdir.write_file("staff.csv", table), workdir.path("out.csv"), workdir.path("run.json"));
     let mut command = api.resolve(&input, &output);
-    let ended = run(command.args(["--expect", "钉钉ID", "--summary"]).arg(&summary));
+    command.args(["--workers", "1", "--expect", "钉钉ID", "--summary"]).arg(&summary);
+    let ended = run(&mut command);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let words: Vec<_> = read_rows(&output).iter().map(|row| row["expected"].clone()).collect();
-    assert_eq!(words, ["rounded", "match", "mismatch", "missing"]);
-    let counts = "\nexpected: match 1, mismatch 1, rounded 1, missing 1; not compared 0\n\
+    assert_eq!(words, ["rounded", "match", "mismatch", "missing", "rounded", "mismatch"]);
+    let counts = "\nexpected: match 1, mismatch 2, rounded 2, missing 1; not compared 0\n\
                   rounded: a spreadsheet took the expected ids for numbers when it saved the file;";
     assert!(ended.stderr.contains(counts), "{}", ended.stderr);
-    assert_eq!(read_summary(&summary)["expected"]["rounded"], 1);
+    assert_eq!(read_summary(&summary)["expected"]["rounded"], 2);
 }
 
 #[test]

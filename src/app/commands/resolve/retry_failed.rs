@@ -25,7 +25,7 @@ pub(crate) struct ResolvedScan {
     pub totals: Totals,
     /// Of the rows that keep their answers.
     pub row_stats: RowStats,
-    /// Rows whose user id a spreadsheet rounded.
+    /// Rows that are asked again because a spreadsheet rounded their user id.
     pub rounded_rows: u64,
     /// The rows that keep their answers and have no user id.
     pub unresolved: UnresolvedRows,
@@ -56,7 +56,7 @@ pub(crate) fn scan_resolved(
             let kept = reader::earlier_status(format, &batch, row)?
                 .filter(|status| !status.is_retryable());
             scan.totals.rows_in += 1;
-            scan.rounded_rows += u64::from(format.has_rounded_id(&batch, row));
+            scan.rounded_rows += u64::from(format.is_asked_for_rounded_id(&batch, row));
             scan.totals.count_row(kept.unwrap_or(Status::Failed));
             if let Some(status) = kept {
                 scan.totals.rows_kept += 1;
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn kept_rows_are_counted_like_resolved_rows() {
         let text = "tel,id,userid,exclusive_userids,status,errcode,errmsg,expected\n\
-                    138,u1,u1,,found,0,ok,match\n139,u2,,,not_found,60121,none,missing\n\
+                    138,u1,u1,,found,0,ok,match\n139,u2,4.7E+15,,not_found,60121,none,missing\n\
                     137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n\
                     135,u5,4.68626E+15,,found,0,ok,\n134,u6,u6,u7;1E+15,found,0,ok,\n";
         let options = RowOptions {
