@@ -69,7 +69,8 @@ impl AtomicFile {
     /// owner of the file that it replaces.
     ///
     /// # Errors
-    /// The I/O error. The target is unchanged then, unless only syncing the directory failed.
+    /// The I/O error. The target is unchanged then, unless only syncing the directory failed. If
+    /// an edited file has another name then, the error says so.
     pub(crate) fn persist(self, rule: &ReplaceRule) -> io::Result<Replaced> {
         let Self { temp_file: temporary, path } = self;
         if let Ok(existing) = fs::metadata(&path) {
@@ -88,11 +89,18 @@ impl AtomicFile {
             _ => None,
         };
         if let Err(failed) = temporary.persist(&path) {
-            kept.map_or(Ok(()), KeptFile::undo)?;
-            return Err(strip_temp_name(failed.error));
+            let cause = strip_temp_name(failed.error);
+            return Err(match kept {
+                Some(kept) => kept.undo(cause),
+                None => cause,
+            });
         }
-        sync_directory(parent_dir(&path))?;
-        Ok(Replaced { digest, kept_as: kept.map(KeptFile::into_path) })
+        let kept_as = match (sync_directory(parent_dir(&path)), kept) {
+            (Ok(()), kept) => kept.map(KeptFile::into_path),
+            (Err(cause), Some(kept)) => return Err(kept.add_name(cause)),
+            (Err(cause), None) => return Err(cause),
+        };
+        Ok(Replaced { digest, kept_as })
     }
 }
 

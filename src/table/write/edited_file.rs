@@ -6,6 +6,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use tr::tr;
+
 use crate::clock;
 use crate::table::digest::FileDigest;
 use crate::table::write::directory::{parent_dir, sync_directory};
@@ -33,6 +35,17 @@ pub(crate) struct Replaced {
     pub digest: Option<FileDigest>,
     /// The name under which the edited file is kept.
     pub kept_as: Option<PathBuf>,
+}
+
+/// An output failed after the file that it replaces got another name.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", tr!(
+    "{cause}; the earlier file is kept as {kept_as}",
+    cause, kept_as = kept_as.display()
+))]
+struct KeptFileError {
+    cause: io::Error,
+    kept_as: PathBuf,
 }
 
 /// A file that has a second name, or only that one.
@@ -74,20 +87,35 @@ impl KeptFile {
                 Err(error) if is_taken(&error) => number += 1,
                 Err(error) => return Err(error),
                 Ok(is_link) => {
-                    sync_directory(parent_dir(path))?;
-                    return Ok(Self { path: path.to_owned(), kept_as, is_link });
+                    let kept = Self { path: path.to_owned(), kept_as, is_link };
+                    return kept.check_synced(sync_directory(parent_dir(path)));
                 }
             }
         }
     }
 
-    /// Gives the file only its own name again, if the output could not replace it.
-    pub(crate) fn undo(self) -> io::Result<()> {
-        if self.is_link {
+    /// Nothing may replace a file whose other name is not on disk yet.
+    fn check_synced(self, synced: io::Result<()>) -> io::Result<Self> {
+        match synced {
+            Ok(()) => Ok(self),
+            Err(cause) => Err(self.undo(cause)),
+        }
+    }
+
+    /// Gives the file only its own name again, because the output could not replace it. Returns the
+    /// error to report: `cause`, with the other name if the file still has it.
+    pub(crate) fn undo(self, cause: io::Error) -> io::Error {
+        let undone = if self.is_link {
             fs::remove_file(&self.kept_as)
         } else {
             fs::rename(&self.kept_as, &self.path)
-        }
+        };
+        if undone.is_ok() { cause } else { self.add_name(cause) }
+    }
+
+    /// The error of an output, with the name under which the file is kept.
+    pub(crate) fn add_name(self, cause: io::Error) -> io::Error {
+        io::Error::new(cause.kind(), KeptFileError { cause, kept_as: self.kept_as })
     }
 
     #[must_use]
@@ -182,12 +210,40 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("a.csv");
         fs::write(&path, "edited").unwrap();
-        KeptFile::keep(&path, DATE).unwrap().undo().unwrap();
         let kept_as = backup_path(&path, DATE, 1);
+        let cause = || io::Error::other("the disk failed");
+        let error = KeptFile::keep(&path, DATE).unwrap().undo(cause());
+        assert_eq!(error.to_string(), "the disk failed");
         assert!(path.exists() && !kept_as.exists());
+        // A directory that cannot be synced, where there are no links.
         rename_to_new(&path, &kept_as).unwrap();
-        KeptFile { path: path.clone(), kept_as: kept_as.clone(), is_link: false }.undo().unwrap();
+        let renamed = KeptFile { path: path.clone(), kept_as: kept_as.clone(), is_link: false };
+        let error = renamed.check_synced(Err(cause())).unwrap_err();
+        assert_eq!(error.to_string(), "the disk failed");
         assert!(path.exists() && !kept_as.exists());
+    }
+
+    #[test]
+    fn an_error_names_the_kept_file() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.csv");
+        fs::write(&path, "edited").unwrap();
+        let kept = |is_link| {
+            let kept_as = backup_path(&path, DATE, 1);
+            KeptFile { path: path.clone(), kept_as, is_link }
+        };
+        let cause = || io::Error::new(ErrorKind::StorageFull, "no space");
+        let name = backup_path(&path, DATE, 1).display().to_string();
+        let expected = format!("no space; the earlier file is kept as {name}");
+        // What cannot be undone: no file has the other name.
+        for error in
+            [kept(true).undo(cause()), kept(false).undo(cause()), kept(true).add_name(cause())]
+        {
+            assert_eq!(
+                (error.kind(), error.to_string()),
+                (ErrorKind::StorageFull, expected.clone())
+            );
+        }
     }
 
     #[test]
