@@ -1,5 +1,6 @@
 //! The rules of numbers, replies and statuses. Pure: no clock, no randomness, no I/O, no async.
 
+pub(crate) mod decimal;
 pub(crate) mod diff;
 pub(crate) mod excel;
 pub(crate) mod expected;

@@ -166,8 +166,7 @@ fn stopped_message(stopped: &str, pending: u64, advice: &str) -> String {
 }
 
 /// The failure of a run whose state file can no longer be written.
-#[must_use]
-pub(crate) fn state_write_failure(cause: &str) -> Failure {
+fn state_write_failure(cause: &str) -> Failure {
     Failure::with_message(
         Exit::Error,
         tr!(

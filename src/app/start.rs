@@ -84,7 +84,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let unknown =
         env::unknown_variables(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
     for text in unknown.into_iter().chain(warnings) {
-        terminal.print(&text);
+        terminal.print_warning(&text);
     }
     let files = paths::command_files(&cli, variable);
     let result = log::init(messages, &files, &terminal).and_then(|()| {

@@ -16,7 +16,7 @@ use crate::app::cli::paths::target_from_path;
 use crate::app::commands::open_input::InputSpec;
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::background::{BackgroundTask, TaskProgress};
-use crate::app::progress::terminal::Terminal;
+use crate::app::progress::terminal::{Level, Terminal};
 use crate::app::report::text::{self, input_name};
 use crate::clock;
 use crate::domain::shard::Shard;
@@ -87,7 +87,8 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
         place = target
     ));
     if let Some(kept_as) = kept_as {
-        terminal.print_error(&text::kept_file_message(&target, &kept_as));
+        let message = text::kept_file_message(&target, &kept_as);
+        terminal.print_always(Level::Warning, &message);
     }
     Ok(Exit::Success)
 }

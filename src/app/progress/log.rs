@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::app::cli::paths::{CommandFile, check_unused, write_failure};
 use crate::app::cli::shared_args::{LogFormat, MessageArgs};
 use crate::app::exit::{Exit, Failure};
-use crate::app::progress::terminal::Terminal;
+use crate::app::progress::terminal::{Level, Terminal};
 use crate::domain::redact;
 
 const FLAG: &str = "--log-file";
@@ -144,12 +144,13 @@ impl Write for &LogFile {
         if let Err(error) = result
             && !was_reported
         {
-            self.terminal.print_error(&tr!(
+            let warning = tr!(
                 "--log-file: cannot write {path}: {cause}; the run continues, but log lines are \
                  lost until this is fixed",
                 path = self.path.display(),
                 cause = error
-            ));
+            );
+            self.terminal.print_always(Level::Warning, &warning);
         }
         Ok(line.len())
     }

@@ -44,6 +44,24 @@ enum ProgressMode {
     Silent,
 }
 
+/// The severity of a message, which JSON lines have as `level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 impl Terminal {
     /// Chooses how to show progress. A bar needs a terminal that can redraw a line. If rows go to
     /// standard output (`rows`), standard output must not be a terminal, because rows and bar would
@@ -193,14 +211,27 @@ impl Terminal {
 
     /// A message that `--quiet` suppresses.
     pub(crate) fn print(&self, text: &str) {
+        self.print_unless_quiet(Level::Info, text);
+    }
+
+    /// A warning that `--quiet` suppresses.
+    pub(crate) fn print_warning(&self, text: &str) {
+        self.print_unless_quiet(Level::Warning, text);
+    }
+
+    fn print_unless_quiet(&self, level: Level, text: &str) {
         if !self.is_quiet {
-            self.write_message("info", "", text);
+            self.write_message(level, "", text);
         }
     }
 
     /// A message that `--quiet` does not suppress.
+    pub(crate) fn print_always(&self, level: Level, text: &str) {
+        self.write_message(level, "dingmap: ", text);
+    }
+
     pub(crate) fn print_error(&self, text: &str) {
-        self.write_message("error", "dingmap: ", text);
+        self.print_always(Level::Error, text);
     }
 
     /// A panic, which is a bug, is reported like an error. Its text may quote a cell.
@@ -210,11 +241,12 @@ impl Terminal {
     }
 
     /// Writes a message: `prefix` and `text` for people, an object with `level` for programs.
-    fn write_message(&self, level: &str, prefix: &str, text: &str) {
+    fn write_message(&self, level: Level, prefix: &str, text: &str) {
         let text = redact::message(text);
         if self.is_json() {
             let time = clock::now().to_string();
-            self.print_json(&json!({ "time": time, "level": level, "message": text }).to_string());
+            let object = json!({ "time": time, "level": level.name(), "message": text });
+            self.print_json(&object.to_string());
         } else {
             self.write(&format!("{prefix}{text}\n"));
         }

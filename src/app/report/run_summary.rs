@@ -167,8 +167,6 @@ pub(crate) struct RunSettings {
 /// What the JSON does not have.
 #[derive(Debug, Default)]
 pub(crate) struct ReportDetails {
-    /// Whether another run has the state: its report is the one to be written.
-    pub is_refused: bool,
     /// What was detected in the input, and why; empty if the input could not be opened.
     pub detected: String,
     pub output: String,

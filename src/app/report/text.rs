@@ -17,6 +17,7 @@ use crate::domain::row_stats::RowStats;
 use crate::domain::shard::Shard;
 use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
+use crate::store::disk::writer::WriteError;
 use crate::table::detect::columns::Column;
 use crate::table::detect::country_column::CountryColumn;
 use crate::table::detect::encoding::EncodingReason;
@@ -176,6 +177,17 @@ pub(crate) fn describe_run(
         let _ = write!(text, "\n{retry}");
     }
     text
+}
+
+/// The warning if the state has no record of the output, by which the next run would know it.
+#[must_use]
+pub(crate) fn unrecorded_output_warning(output: &Path, cause: &WriteError) -> String {
+    tr!(
+        "{output} is written, but the state file could not record that: {cause}. The next run \
+         without --output will keep it as an edited file beside its own",
+        output = output.display(),
+        cause
+    )
 }
 
 /// Says where an edited file is kept that an output replaced.

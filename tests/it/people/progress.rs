@@ -55,9 +55,14 @@ fn with_json_progress_every_line_is_an_object() {
     let ended = run(api.resolve(&input, &output).args(flags).env("DINGMAP_WROKERS", "1"));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let objects = parse_lines(&ended.stderr);
-    let messages: Vec<_> = objects.iter().filter_map(|object| object["message"].as_str()).collect();
-    for text in ["DINGMAP_WROKERS", "4 rows, UTF-8", "written to "] {
-        assert!(messages.iter().any(|message| message.contains(text)), "{messages:?}");
+    for (level, text) in
+        [("warning", "DINGMAP_WROKERS"), ("info", "4 rows, UTF-8"), ("info", "written to ")]
+    {
+        let has_message = |object: &Value| {
+            let message = object["message"].as_str().unwrap_or_default();
+            object["level"] == level && message.contains(text)
+        };
+        assert!(objects.iter().any(has_message), "{level} {text}: {objects:?}");
     }
     assert!(objects.iter().any(|object| object["fields"]["message"] == "finished"), "{objects:?}");
 }

@@ -10,6 +10,7 @@ use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::support::interrupted_runs::shell_command;
 use crate::support::process::Process;
 use crate::support::rows::staff_csv;
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
@@ -133,6 +134,11 @@ fn an_edited_output_is_kept_and_one_as_it_was_written_is_replaced() {
     assert!(text.contains("可能被改动过，因此保留为"), "{text}");
     assert_eq!(fixture.kept_files().len(), 2);
     assert_eq!(fixture.read(&kept), EDITED);
+    // Nothing failed: programs get a warning.
+    fs::write(&fixture.output, "edited once more").unwrap();
+    let text = fixture.resolve(&["-q", "--progress", "json"]);
+    let kept_line = text.lines().find(|line| line.contains("may have been edited")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(kept_line).unwrap()["level"], "warning");
 }
 
 #[test]
@@ -147,6 +153,30 @@ fn without_a_record_only_an_equal_file_is_replaced() {
     fixture.resolve(&["--no-state"]);
     let [kept] = fixture.kept_files().try_into().unwrap();
     assert_eq!(fixture.read(&kept), first);
+}
+
+/// The state records a file by its absolute path, which is longer here than the system allows.
+#[test]
+fn an_output_that_cannot_be_recorded_is_reported_and_the_run_is_finished() {
+    let fixture = Fixture::new();
+    let deep = "d".repeat(200);
+    let lines = format!(
+        "cp staff.csv /tmp/$$.csv; for i in $(seq 25); do mkdir -p {deep}; cd {deep}; done\n\
+         mv /tmp/$$.csv staff.csv"
+    );
+    let resolve = |flags: &[&str]| {
+        let input = Path::new("staff.csv");
+        let mut command = fixture.api.resolve_without_output(&fixture.api.endpoint(), input);
+        let mut shell = shell_command(&lines, command.args(flags));
+        run(shell.current_dir(fixture.input.parent().unwrap()))
+    };
+    let calls = || fixture.api.call_log().calls().len();
+    for (flags, status, expected) in [(&["--max-calls", "1"][..], 6, 1), (&[], 0, 3), (&[], 0, 6)] {
+        let ended = resolve(flags);
+        assert_eq!((ended.status, calls()), (Some(status), expected), "{}", ended.stderr);
+        let warning = "the state file could not record that";
+        assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    }
 }
 
 #[test]

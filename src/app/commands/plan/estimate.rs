@@ -16,7 +16,7 @@ use crate::app::commands::plan::count::InputCounts;
 use crate::app::commands::resolve::open_state;
 use crate::app::commands::state::messages::state_failure;
 use crate::app::exit::Failure;
-use crate::app::progress::terminal::Terminal;
+use crate::app::progress::terminal::{Level, Terminal};
 use crate::domain::number::mobile::Mobile;
 use crate::store::disk::database::{State, StateError};
 use crate::store::disk::disk_store::wall_secs;
@@ -108,10 +108,8 @@ pub(crate) fn find_known(
         }
         Err(error) => {
             let text = format!("{:#}", state_failure(&path, &error).error);
-            terminal.print_error(&format!(
-                "{text}\n  {}",
-                tr!("The plan is made as if nothing were known.")
-            ));
+            let outlook = tr!("The plan is made as if nothing were known.");
+            terminal.print_always(Level::Warning, &format!("{text}\n  {outlook}"));
             let is_locked = matches!(error, StateError::Lock(LockError::InUse(_)));
             return nothing(if is_locked {
                 StateAvailability::InUse
@@ -136,7 +134,8 @@ pub(crate) fn find_known(
         now: wall_secs(),
     };
     inspect_state(&state, request, args, counts).or_else(|error| {
-        terminal.print_error(&format!("{:#}", state_failure(&path, &error).error));
+        let text = format!("{:#}", state_failure(&path, &error).error);
+        terminal.print_always(Level::Warning, &text);
         nothing(StateAvailability::Unusable)
     })
 }

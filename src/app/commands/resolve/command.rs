@@ -19,7 +19,7 @@ use crate::app::commands::resolve::connect::ApiConnection;
 use crate::app::commands::resolve::finish::{self, CompletedRun, RunSetup};
 use crate::app::commands::resolve::in_place::{self, Original};
 use crate::app::commands::resolve::join_quota::{self, SharedServer};
-use crate::app::commands::resolve::open_state::{self, OpenFailure};
+use crate::app::commands::resolve::open_state::{self, RunFailure};
 use crate::app::commands::resolve::outputs;
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, RunLoop};
@@ -98,9 +98,11 @@ async fn run_with_reports(
     let mut summary = RunSummary::new(args, &args.input.display().to_string());
     summary.details.output = options.targets.output.to_string();
     let result = run_stages(args, terminal, options, &mut handlers, &mut summary).await;
-    if summary.details.is_refused {
-        return result;
-    }
+    let result = match result {
+        // The report of the run that has the state is the one to be written.
+        Err(RunFailure { failure, is_refused: true }) => return Err(failure),
+        result => result.map_err(|error| error.failure),
+    };
     summary.record_end(&result);
     let write = move || files.write(&summary);
     let interrupted = tr!("interrupted while writing --summary, --metrics or --report");
@@ -123,7 +125,7 @@ async fn run_stages(
     options: RunOptions,
     handlers: &mut SignalHandlers,
     summary: &mut RunSummary,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, RunFailure> {
     let signals = &mut handlers.signals;
     let mut input = open_input(args, &options, signals, summary).await?;
     let server = parse_server(args)?;
@@ -154,11 +156,7 @@ async fn run_stages(
     let token_cache = quota.as_ref().map(|(joined, _)| joined.token_cache());
     let api = ApiConnection::from_args(args, access, token_cache, terminal).await?;
     summary.record_endpoint(&api.base_url);
-    let opened = open_state::open_state(state, signals, terminal).await;
-    let answers = opened.map_err(|OpenFailure { failure, is_refused }| {
-        summary.details.is_refused = is_refused;
-        failure
-    })?;
+    let answers = open_state::open_state(state, signals, terminal).await?;
     // Last: whoever waits for a start time has seen every error before.
     if let Some(time) = &options.start_at {
         start_at::wait_until(time, handlers, terminal).await?;
@@ -183,7 +181,7 @@ async fn run_stages(
     let (source, format) = (input.source, input.format);
     let prepared = PreparedRun { limits, source, format, outputs, api, answers, quota };
     let completed = run_loop(prepared, &setup, handlers, summary).await?;
-    finish::finish(completed, &setup, &mut handlers.signals, summary).await
+    Ok(finish::finish(completed, &setup, &mut handlers.signals, summary).await?)
 }
 
 /// The opened input, and what a scan before the first call found.
@@ -258,7 +256,7 @@ fn parse_server(args: &ResolveArgs) -> Result<Option<SharedServer>, Failure> {
 
 /// Prints a warning and records it.
 fn warn(terminal: &Terminal, warning: String, summary: &mut RunSummary) {
-    terminal.print(&warning);
+    terminal.print_warning(&warning);
     summary.details.warnings.push(warning);
 }
 

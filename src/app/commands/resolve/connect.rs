@@ -54,7 +54,7 @@ impl ApiConnection {
             (Some(server), access)
         };
         for warning in &access.warnings {
-            terminal.print(warning);
+            terminal.print_warning(warning);
         }
         let display_name =
             network::describe_endpoint(&access.endpoint, &access.http_settings.route);

@@ -20,7 +20,7 @@ use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, Driven};
 use crate::app::commands::state::messages::{StateKind, with_resume_hint};
 use crate::app::exit::{Exit, Failure, Signal, failure_from_end};
-use crate::app::progress::terminal::Terminal;
+use crate::app::progress::terminal::{Level, Terminal};
 use crate::app::report::hints::{self, RunFacts};
 use crate::app::report::run_summary::RunSummary;
 use crate::app::report::text;
@@ -117,15 +117,19 @@ pub(crate) async fn finish(
     }
     let is_finished = matches!(end, RunEnd::Finished);
     let written = setup.output_file().zip(replaced.digest.as_ref());
-    let session_failure = flushed.finish_session(is_finished, written).err();
+    let unrecorded =
+        written.and_then(|(path, digest)| Some((path, flushed.record_output(path, digest).err()?)));
+    // Also if the output is not recorded: its answers are complete.
+    let finished = if is_finished { flushed.finish_session() } else { Ok(()) };
     setup.report(&totals, &row_stats, started_at.elapsed(), is_finished, is_written, summary);
     if let Some(kept_as) = &replaced.kept_as {
         setup.report_kept_file(kept_as, summary);
     }
     setup.report_losses(&totals, is_written, unencodable, summary);
-    if let Some(failure) = session_failure.filter(|_| is_finished) {
-        return Err(failure);
+    if let Some((path, error)) = unrecorded {
+        setup.warn(text::unrecorded_output_warning(path, &error), summary);
     }
+    finished?;
     // The next run continues from answers in the input itself, with or without a state.
     let is_in_place = setup.args.retry_failed && setup.original.is_some();
     let are_answers_kept = is_in_place || setup.state_kind != StateKind::None;
@@ -226,8 +230,7 @@ impl RunSetup<'_> {
 
     fn report_kept_file(&self, kept_as: &Path, summary: &mut RunSummary) {
         let message = text::kept_file_message(&self.targets.output, kept_as);
-        self.terminal.print_error(&message);
-        summary.details.warnings.push(message);
+        self.warn(message, summary);
         summary.record_kept_file(kept_as);
     }
 
@@ -281,9 +284,14 @@ impl RunSetup<'_> {
         let is_cut = is_written && !totals.input_complete;
         let unread = is_cut.then(|| text::unread_input_warning(totals.rows_in));
         for warning in text::unencodable_warning(unencodable).into_iter().chain(unread) {
-            self.terminal.print_error(&warning);
-            summary.details.warnings.push(warning);
+            self.warn(warning, summary);
         }
+    }
+
+    /// Prints a warning, with `--quiet` too, and records it.
+    fn warn(&self, warning: String, summary: &mut RunSummary) {
+        self.terminal.print_always(Level::Warning, &warning);
+        summary.details.warnings.push(warning);
     }
 
     /// A file that changed since it was scanned must not pass for resolved.

@@ -16,8 +16,8 @@ use crate::app::cli::options::ApiConfig;
 use crate::app::cli::paths::{StatePath, run_state_path};
 use crate::app::cli::shared_args::StateArgs;
 use crate::app::commands::state::messages::{StateKind, resume_message, state_failure};
-use crate::app::exit::{Exit, Failure, state_write_failure};
-use crate::app::progress::terminal::Terminal;
+use crate::app::exit::{Exit, Failure};
+use crate::app::progress::terminal::{Level, Terminal};
 use crate::app::report::text;
 use crate::app::signals::Signals;
 use crate::store::answers::Answers;
@@ -222,11 +222,17 @@ fn finish_fingerprint(
     Ok(fingerprint.with_content(file).map_err(unreadable)?.to_string())
 }
 
-/// Why a run has no state.
-pub(crate) struct OpenFailure {
+/// Why a run failed.
+pub(crate) struct RunFailure {
     pub failure: Failure,
     /// Whether another run has the state: then this run is refused, and has no report of its own.
     pub is_refused: bool,
+}
+
+impl From<Failure> for RunFailure {
+    fn from(failure: Failure) -> Self {
+        Self { failure, is_refused: false }
+    }
 }
 
 /// Opens the state and prints what was found in it; without `options`, answers are kept in memory.
@@ -237,7 +243,7 @@ pub(crate) async fn open_state(
     options: Option<StateOptions>,
     signals: &mut Signals,
     terminal: &Terminal,
-) -> Result<Answers, OpenFailure> {
+) -> Result<Answers, RunFailure> {
     let Some(options) = options else { return Ok(Answers::default()) };
     let path = &options.location.path;
     let mut opened = open_on_thread(&options, false, signals).await;
@@ -256,15 +262,16 @@ pub(crate) async fn open_state(
             OpenError::State(error) => state_failure(path, &error),
             OpenError::Interrupted(failure) => failure,
         };
-        OpenFailure { failure, is_refused }
+        RunFailure { failure, is_refused }
     })?;
     if let Some(damaged_path) = damaged_path {
-        terminal.print_error(&tr!(
+        let warning = tr!(
             "the state file {path} was damaged and is set aside as {aside}; a new one replaces it. \
              Numbers that earlier or interrupted runs resolved will be asked again.",
             path = path.display(),
             aside = damaged_path.display()
-        ));
+        );
+        terminal.print_always(Level::Warning, &warning);
     }
     if let Some(message) = resume_message(&earlier_run, options.total_rows) {
         terminal.print(&message);
@@ -328,35 +335,33 @@ impl FlushedAnswers {
         session.recorded_output(path).ok().flatten()
     }
 
-    /// Records what was written to the output, and closes the session of a finished run, so that
-    /// the next run asks again.
+    /// Records what was written to the output.
+    pub(crate) fn record_output(&self, path: &Path, digest: &FileDigest) -> Result<(), WriteError> {
+        match self {
+            Self::OnDisk(session) => session.record_output(path, digest),
+            Self::NotKept => Ok(()),
+            Self::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// Closes the session of a finished run, so that the next run asks again.
     ///
     /// # Errors
     /// Error (1) if the state could not be written.
-    pub(crate) fn finish_session(
-        self,
-        is_finished: bool,
-        written: Option<(&Path, &FileDigest)>,
-    ) -> Result<(), Failure> {
+    pub(crate) fn finish_session(self) -> Result<(), Failure> {
         let result = match self {
-            Self::OnDisk(session) => written
-                .map_or(Ok(()), |(path, digest)| session.record_output(path, digest))
-                .and_then(|()| if is_finished { session.finish() } else { Ok(()) }),
+            Self::OnDisk(session) => session.finish(),
             Self::NotKept => Ok(()),
             Self::Failed(error) => Err(error),
         };
         result.map_err(|error| {
-            if is_finished {
-                let text = tr!(
-                    "the output is complete, but the state file could not be written: {cause}. The \
-                     next run of this input will take this one for unfinished and reuse its \
-                     answers; use --restart to ask again.",
-                    cause = error
-                );
-                Failure::with_message(Exit::Error, text)
-            } else {
-                state_write_failure(&error.to_string())
-            }
+            let text = tr!(
+                "the output is complete, but the state file could not be written: {cause}. The \
+                 next run of this input will take this one for unfinished and reuse its answers; \
+                 use --restart to ask again.",
+                cause = error
+            );
+            Failure::with_message(Exit::Error, text)
         })
     }
 }

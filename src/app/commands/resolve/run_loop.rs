@@ -101,7 +101,7 @@ impl RunLoop<'_> {
                 }
                 (notice, server) = next_notice(&mut session) => {
                     let warning = join_quota::describe_notice(server, &notice);
-                    terminal.print(&warning);
+                    terminal.print_warning(&warning);
                     // Bounded, because a server may come and go for hours.
                     if warnings.len() < MAX_WARNINGS {
                         warnings.push(warning);

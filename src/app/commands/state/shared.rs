@@ -31,7 +31,7 @@ pub(crate) fn shared_state(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     for warning in &server.warnings {
-        terminal.print(warning);
+        terminal.print_warning(warning);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
