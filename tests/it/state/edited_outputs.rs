@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dingmap::testing::sandbox::{Script, ScriptedAnswer};
+use redb::{Database, TableDefinition};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::interrupted_runs::shell_command;
 use crate::support::process::Process;
 use crate::support::rows::staff_csv;
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
@@ -155,23 +155,24 @@ fn without_a_record_only_an_equal_file_is_replaced() {
     assert_eq!(fixture.read(&kept), first);
 }
 
-/// The state records a file by its absolute path, which is longer here than the system allows.
 #[test]
 fn an_output_that_cannot_be_recorded_is_reported_and_the_run_is_finished() {
     let fixture = Fixture::new();
-    let deep = "d".repeat(200);
-    let lines = format!(
-        "cp staff.csv /tmp/$$.csv; for i in $(seq 25); do mkdir -p {deep}; cd {deep}; done\n\
-         mv /tmp/$$.csv staff.csv"
-    );
-    let resolve = |flags: &[&str]| {
-        let input = Path::new("staff.csv");
-        let mut command = fixture.api.resolve_without_output(&fixture.api.endpoint(), input);
-        let mut shell = shell_command(&lines, command.args(flags));
-        run(shell.current_dir(fixture.input.parent().unwrap()))
-    };
+    let state = fixture.workdir.path("state");
     let calls = || fixture.api.call_log().calls().len();
-    for (flags, status, expected) in [(&["--max-calls", "1"][..], 6, 1), (&[], 0, 3), (&[], 0, 6)] {
+    let resolve = |flags: &[&str]| run(fixture.command().args(flags).arg("--state").arg(&state));
+    let ended = resolve(&["--max-calls", "1"]);
+    assert_eq!((ended.status, calls()), (Some(6), 1), "{}", ended.stderr);
+    {
+        let database = Database::open(&state).unwrap();
+        let transaction = database.begin_write().unwrap();
+        // The table of the records, with other types.
+        let name = "dingmap outputs";
+        transaction.delete_table(TableDefinition::<&str, &str>::new(name)).unwrap();
+        transaction.open_table(TableDefinition::<u64, u64>::new(name)).unwrap();
+        transaction.commit().unwrap();
+    }
+    for (flags, status, expected) in [(&["--max-calls", "1"][..], 6, 2), (&[], 0, 3), (&[], 0, 6)] {
         let ended = resolve(flags);
         assert_eq!((ended.status, calls()), (Some(status), expected), "{}", ended.stderr);
         let warning = "the state file could not record that";
