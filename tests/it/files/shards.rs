@@ -230,7 +230,7 @@ fn the_shard_index_comes_from_the_job_environment() {
         (Some("3"), "3", "invalid shard 3/3"),
         (Some("x"), "3", "write K/N"),
         (None, "3/3", "counted from 0; the last one is 2/3"),
-        (None, "1/0", "write K/N"),
+        (None, "1/0", "N must be from 1"),
     ] {
         let mut command = api.resolve(&input, &output);
         command.args(["--shard", shard]).env_remove("JOB_COMPLETION_INDEX");
