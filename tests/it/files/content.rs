@@ -53,6 +53,8 @@ fn a_table_without_a_number_is_refused_however_many_rows_it_has() {
     assert_refused(several, &["-c", "2", "-c", "a"], "no cell in column 2 b, 1 a could");
     // One column instead of two: the wrong delimiter.
     assert_refused("name;mobile\nx;y\n", &["-d", ","], "--delimiter");
+    assert_refused("name;mobile\nx;13800138000\n", &["-d", ","], "--delimiter");
+    assert_refused("name\tmobile\nx\t13800138000\n", &["-d", ";"], "--delimiter");
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let output = workdir.path("out.csv");
     let ended = run(api.resolve(Path::new("samples/staff.xlsx"), &output).args(["-c", "姓名"]));

@@ -39,8 +39,7 @@ impl LookupApi for FailingMachine {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         *self.reached.lock().unwrap() += 1;
-        let body = sim_harness::FOUND_REPLY.into();
-        Ok(Reply { status: 200, retry_after: None, redirects_to: None, connection: None, body })
+        Ok(sim_harness::http_reply(200, sim_harness::FOUND_REPLY))
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {

@@ -62,13 +62,7 @@ impl LookupApi for RecordingApi {
     async fn lookup(&self, _: Mobile, _: &SecretString) -> Result<Reply, CallError> {
         self.0.lock().unwrap().push(Instant::now());
         tokio::time::sleep(Duration::from_millis(100)).await;
-        Ok(Reply {
-            status: 200,
-            retry_after: None,
-            redirects_to: None,
-            connection: None,
-            body: sim_harness::FOUND_REPLY.into(),
-        })
+        Ok(sim_harness::http_reply(200, sim_harness::FOUND_REPLY))
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {

@@ -162,16 +162,7 @@ impl SimulatedState {
             _ => {
                 let seconds = self.rng.u64(1..20);
                 let retry_after = Some(Duration::from_secs(seconds));
-                (
-                    seconds,
-                    Ok(Reply {
-                        status: 429,
-                        retry_after,
-                        redirects_to: None,
-                        connection: None,
-                        body: "".into(),
-                    }),
-                )
+                (seconds, Ok(Reply { retry_after, ..sim_harness::http_reply(429, "") }))
             }
         }
     }
@@ -230,13 +221,7 @@ impl SimulatedApi {
 
 #[expect(clippy::unnecessary_wraps, reason = "it is used as a call's result")]
 fn json_reply(body: impl Into<String>) -> Result<Reply, CallError> {
-    Ok(Reply {
-        status: 200,
-        retry_after: None,
-        redirects_to: None,
-        connection: None,
-        body: body.into().into(),
-    })
+    Ok(sim_harness::http_reply(200, body))
 }
 
 impl LookupApi for SimulatedApi {
@@ -267,13 +252,7 @@ impl LookupApi for SimulatedApi {
                 0..6 => json_reply(r#"{"errcode":-1,"errmsg":"busy"}"#),
                 6 => json_reply("<html>proxy</html>"),
                 7 => Err(CallError::TimedOut(Duration::from_secs(10))),
-                8 => Ok(Reply {
-                    status: 502,
-                    retry_after: None,
-                    redirects_to: None,
-                    connection: None,
-                    body: "".into(),
-                }),
+                8 => Ok(sim_harness::http_reply(502, "")),
                 9 if state.rng.bool() => Err(CallError::ConnectionLost("reset".into())),
                 9 => Err(CallError::RefusedStream("goodbye".into())),
                 10 if state.paused_until.is_none_or(|shut| shut <= now) => {

@@ -51,13 +51,7 @@ struct ThrottleCase {
 
 fn http_reply(status: u16, retry_after: Option<f64>, body: &str) -> Reply {
     let retry_after = retry_after.map(Duration::from_secs_f64);
-    Reply {
-        status,
-        retry_after,
-        redirects_to: None,
-        connection: None,
-        body: body.to_owned().into(),
-    }
+    Reply { retry_after, ..sim_harness::http_reply(status, body) }
 }
 
 /// The case of a code, in both shapes of a reply (guide: api, Reply), with this message.

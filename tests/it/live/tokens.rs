@@ -123,13 +123,7 @@ impl LookupApi for TokenApi {
             }
         };
         tokio::time::sleep(Duration::from_millis(300)).await;
-        Ok(Reply {
-            status: 200,
-            retry_after: None,
-            redirects_to: None,
-            connection: None,
-            body: body.into(),
-        })
+        Ok(sim_harness::http_reply(200, body))
     }
 
     async fn fetch_token(&self, call: TokenEndpoint) -> Result<AccessToken, TokenError> {
@@ -265,13 +259,7 @@ impl LookupApi for UnluckyNumberApi {
                 _ => {}
             }
         }
-        Ok(Reply {
-            status: 200,
-            retry_after: None,
-            redirects_to: None,
-            connection: None,
-            body: body.into(),
-        })
+        Ok(sim_harness::http_reply(200, body))
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {

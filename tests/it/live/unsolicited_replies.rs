@@ -33,8 +33,8 @@ impl LookupApi for ConnectionHost {
         tokio::time::sleep(Duration::from_millis(latency)).await;
         let connection = Some(SocketAddr::from(([127, 0, 0, 1], port)));
         let id = format!(r#"{{"request_id":"{id}","#);
-        let body = sim_harness::FOUND_REPLY.replacen('{', &id, 1).into();
-        Ok(Reply { status, retry_after: None, redirects_to: None, connection, body })
+        let body = sim_harness::FOUND_REPLY.replacen('{', &id, 1);
+        Ok(Reply { connection, ..sim_harness::http_reply(status, body) })
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {

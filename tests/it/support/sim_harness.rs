@@ -25,6 +25,12 @@ use secrecy::SecretString;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
+/// A reply without headers, on a connection of its own.
+pub(crate) fn http_reply(status: u16, body: impl Into<String>) -> Reply {
+    let body = body.into().into();
+    Reply { status, retry_after: None, redirects_to: None, connection: None, body }
+}
+
 /// An API that answers by the last two digits of a number, after a latency.
 pub(crate) struct FakeLookupApi(pub(crate) fn(u8) -> (Duration, &'static str));
 
@@ -33,13 +39,7 @@ impl LookupApi for FakeLookupApi {
         let number = mobile.to_api_string(MainlandFormat::Plain);
         let (latency, body) = (self.0)(number[9..].parse().unwrap());
         tokio::time::sleep(latency).await;
-        Ok(Reply {
-            status: 200,
-            retry_after: None,
-            redirects_to: None,
-            connection: None,
-            body: body.into(),
-        })
+        Ok(http_reply(200, body))
     }
 
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {
