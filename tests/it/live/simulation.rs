@@ -56,6 +56,8 @@ struct SimulatedState {
     paused_until: Option<Instant>,
     token: u64,
     token_uses: u64,
+    /// Token requests that failed since the last token.
+    token_failures: u32,
     violations: Vec<String>,
     calls_by_number: HashMap<Mobile, NumberCalls>,
     /// Set where this machine fails now and then, and replies come twice.
@@ -179,6 +181,7 @@ impl SimulatedApi {
             paused_until: None,
             token: 0,
             token_uses: 0,
+            token_failures: 0,
             violations: Vec::new(),
             calls_by_number: HashMap::new(),
             oddities: None,
@@ -297,11 +300,16 @@ impl LookupApi for SimulatedApi {
     async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {
         tokio::time::sleep(Duration::from_millis(80)).await;
         let mut state = self.state.lock().unwrap();
-        if self.injects_faults && state.rng.u8(..10) == 0 {
+        // An outage that outlasts every attempt ends a run, as it must, and would hide what else
+        // this seed can find.
+        let max_failures = sim_harness::default_limits().retry_policy.max_retries;
+        let is_outage = self.injects_faults && state.rng.u8(..10) == 0;
+        if is_outage && state.token_failures < max_failures {
+            state.token_failures += 1;
             return Err(TokenError::Transient { reason: "outage".into(), answered: true });
         }
         state.token += 1;
-        state.token_uses = 0;
+        (state.token_uses, state.token_failures) = (0, 0);
         Ok(AccessToken {
             token: state.token.to_string().into(),
             renew_after: Some(Duration::from_mins(110)),
