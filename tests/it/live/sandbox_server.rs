@@ -161,6 +161,7 @@ fn check_printed_command_lines(flags: &[&str]) {
         .args(["-c", line])
         .current_dir(workdir.path(""))
         .env("PATH", path)
+        .env("XDG_DATA_HOME", workdir.path("data"))
         .stdin(Stdio::null()));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let written = std::fs::read_to_string(workdir.path("INPUT.resolved.csv")).unwrap();
