@@ -72,12 +72,16 @@ impl NumberCell {
         column: &str,
         rules: NumberRules,
     ) -> Result<Self, Invalid> {
-        let parsed = Self::parse(cell, NumberRules { default_region: country, ..rules })?;
-        let (own, code) = (parsed.mobile.country_code(), country.calling_code());
-        if own == code {
-            return Ok(parsed);
-        }
-        Err(Invalid::CountryMismatch { own, column: quote(column), code })
+        let code = country.calling_code();
+        let mismatch = |own| Invalid::CountryMismatch { own, column: quote(column), code };
+        let parsed = Self::parse(cell, NumberRules { default_region: country, ..rules }).map_err(
+            |reason| {
+                let own = find_own_country(cell, &reason).filter(|own| *own != code);
+                own.map_or(reason, mismatch)
+            },
+        )?;
+        let own = parsed.mobile.country_code();
+        if own == code { Ok(parsed) } else { Err(mismatch(own)) }
     }
 
     /// Appends which number of the cell was used to the API's message. `None` if the cell has only
@@ -90,6 +94,16 @@ impl NumberCell {
         };
         (of > 1).then(|| annotated().trim_start().to_owned())
     }
+}
+
+/// The calling code with which a number begins that another country refused for `reason`:
+/// `8613800138000` lacks only its plus.
+fn find_own_country(cell: &str, reason: &Invalid) -> Option<u16> {
+    if !reason.is_readable() || matches!(reason, Invalid::MainlandWithoutCode(_)) {
+        return None;
+    }
+    let digits = normalize::normalize_number(&normalize_chars(cell)).ok()?.digits;
+    Mobile::parse(&format!("+{digits}"), DefaultRegion::CHINA).ok().map(Mobile::country_code)
 }
 
 /// The longest text of another cell that a reason quotes.

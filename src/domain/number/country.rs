@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::domain::number::labels::is_none;
 use crate::domain::number::mobile::DefaultRegion;
-use crate::domain::number::normalize::normalize_chars;
+use crate::domain::number::normalize::{normalize_chars, strip_wrapping};
 
 /// For each region the codes of ISO 3166 with two and three letters, and names in English and in
 /// simplified and traditional Chinese: those of Unicode CLDR, and other usual ones. No small crate
@@ -56,15 +57,19 @@ impl Country {
         let text = text.trim();
         // A spreadsheet shows a number with decimals.
         let text = text.trim_end_matches(".00").trim_end_matches(".0");
+        if let Some(country) = parse_area_prefix(text) {
+            return Some(country);
+        }
         let start = text.find(|c: char| c.is_ascii_digit());
         let (before, from_digits) = text.split_at(start.unwrap_or(text.len()));
         let end = from_digits.find(|c: char| !c.is_ascii_digit());
         let (digits, after) = from_digits.split_at(end.unwrap_or(from_digits.len()));
-        let name = fold(&[before, after].concat());
+        let name = [before, after].concat();
+        let name = if fold(&name).is_empty() { flag_letters(text) } else { name };
         if name.contains(char::is_numeric) || text.matches('+').count() > 1 {
             return None;
         }
-        let named = REGIONS.get(&name).copied();
+        let named = find_region(&name);
         let has_plus = before.trim_end().ends_with('+');
         match (digits.is_empty(), name.is_empty()) {
             // `N/A` says that there is none, `NA` is Namibia.
@@ -79,6 +84,39 @@ impl Country {
             }
         }
     }
+}
+
+/// Whether a cell says that there is no country: blank, `-`, `/`, `0`, `无`, `N/A`.
+#[must_use]
+pub(crate) fn is_no_country(cell: &str) -> bool {
+    let text = normalize_chars(cell);
+    let text = strip_wrapping(&text);
+    text.is_empty() || is_none(text)
+}
+
+/// The region of a calling code that several share, with the first digits of its numbers:
+/// `+1-242`, `1 (242)`, `1242`, `44-1534`.
+fn parse_area_prefix(text: &str) -> Option<Country> {
+    if !text.chars().all(|c| c.is_ascii_digit() || "+-() ".contains(c)) {
+        return None;
+    }
+    let unsigned = text.trim_start_matches('(').trim_start_matches('+');
+    let has_plus = text.contains('+') || unsigned.starts_with("00");
+    let unsigned = unsigned.strip_prefix("00").unwrap_or(unsigned);
+    let mut groups = unsigned.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let (code, area) = match (groups.next()?, groups.next(), groups.next()) {
+        (code, Some(area), None) => (code, area),
+        // Without a separator only of calling code 1, as many lists write it.
+        (digits, None, None) if digits.len() == 4 && digits.starts_with('1') => digits.split_at(1),
+        _ => return None,
+    };
+    let has_length = if code == "1" { area.len() == 3 } else { (3..=4).contains(&area.len()) };
+    if !has_length {
+        return None;
+    }
+    let region = DefaultRegion::from_number_prefix(code.parse().ok()?, area)?;
+    let form = if has_plus { CountryForm::CallingCode } else { CountryForm::Digits };
+    Some(Country { region, form })
 }
 
 /// `00` means +, as in numbers. Some lists have calling codes of three digits with leading zeros
@@ -103,7 +141,7 @@ fn parse_calling_code(has_plus: bool, digits: &str) -> Option<Country> {
 pub(crate) enum AreaCode {
     /// With its trunk zero: `010`.
     WithZero,
-    /// As a spreadsheet shows it: `10`. Some are calling codes as well (`852`).
+    /// As a spreadsheet shows it: `10`. Some are calling codes as well (`371`).
     WithoutZero,
 }
 
@@ -118,14 +156,33 @@ impl AreaCode {
             None => (Self::WithoutZero, text),
         };
         let has_form = matches!(digits.as_bytes(), [b'1', b'0'] | [b'2', _] | [b'3'..=b'9', _, _]);
-        (has_form && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(form)
+        // Hong Kong, Macao and Taiwan. The first two were area codes of Guizhou until 2014.
+        let is_country = matches!(text, "852" | "853" | "886");
+        let has_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        (has_form && has_digits && !is_country).then_some(form)
     }
+}
+
+/// ISO 3166 puts qualifying words last: `Korea, Republic of`, `Korea (the Republic of)`.
+fn find_region(name: &str) -> Option<DefaultRegion> {
+    let find = |key: String| REGIONS.get(&key).copied();
+    find(fold(name)).or_else(|| {
+        let (noun, words) = name.split_once([',', '('])?;
+        let words = fold(words);
+        find(words.strip_prefix("the").unwrap_or(&words).to_owned() + &fold(noun))
+    })
+}
+
+/// The code of ISO 3166 in a flag, which is two letters of their own block of Unicode.
+fn flag_letters(text: &str) -> String {
+    let letter = |c: char| u32::from(c).checked_sub(0x1f1e6).filter(|nth| *nth < 26);
+    text.chars().filter_map(letter).filter_map(|nth| char::from_u32(nth + 0x61)).collect()
 }
 
 /// A key of [`REGIONS`]: letters in lower case, without accents, spaces and punctuation.
 fn fold(name: &str) -> String {
-    let letters = name.nfkd().filter(|c| !is_combining_mark(*c) && c.is_alphanumeric());
-    letters.flat_map(char::to_lowercase).collect()
+    let name = name.to_lowercase().replace('&', " and ").replace("st. ", "saint ");
+    name.nfkd().filter(|c| !is_combining_mark(*c) && c.is_alphanumeric()).collect()
 }
 
 #[cfg(test)]
@@ -166,6 +223,9 @@ mod tests {
             "+49 德国",
             "DE-49",
             "\u{feff}49",
+            "🇩🇪",
+            "🇩🇪 +49",
+            "🇩🇪 德国",
         ] {
             assert_eq!(code(cell), Some(49), "{cell:?}");
         }
@@ -193,8 +253,48 @@ mod tests {
             ("阿联酋", 971),
             ("Kosovo", 383),
             ("7", 7),
+            ("Korea, Republic of", 82),
+            ("Korea (the Republic of)", 82),
+            ("Korea (the Democratic People's Republic of)", 850),
+            ("Iran (Islamic Republic of)", 98),
+            ("Taiwan (Province of China)", 886),
+            ("Bahamas (the)", 1),
+            ("Trinidad and Tobago", 1),
+            ("Saint Lucia", 1),
+            ("Bosnia and Herzegovina", 387),
+            ("Cabo Verde", 238),
         ] {
             assert_eq!(code(cell), Some(expected), "{cell}");
+        }
+    }
+
+    #[test]
+    fn the_first_digits_of_a_shared_calling_code_name_the_region() {
+        for (cell, region) in [
+            ("+1-242", "BS"),
+            ("1242", "BS"),
+            ("1 (242)", "BS"),
+            ("001 242", "BS"),
+            ("(+1) 876", "JM"),
+            ("1-684", "AS"),
+            ("44-1534", "JE"),
+            ("1 204", "CA"),
+        ] {
+            let parsed = Country::parse(cell).map(|country| country.region.to_string());
+            assert_eq!(parsed.as_deref(), Some(region), "{cell}");
+        }
+        for cell in ["1 201", "1-2", "1-2423", "49 86", "49-151", "4915", "2421", "1-242-359"] {
+            assert_eq!(code(cell), None, "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_cell_may_say_that_there_is_no_country() {
+        for cell in ["", " ", "-", "--", "/", "0", "无", "N/A", "n/a", "'-", "＼Ｎ", "null"] {
+            assert!(is_no_country(cell), "{cell}");
+        }
+        for cell in ["49", "XX", "外籍", "010", "德国"] {
+            assert!(!is_no_country(cell), "{cell}");
         }
     }
 
@@ -213,8 +313,8 @@ mod tests {
             "010",
             "0755",
             "021",
-            "1-684",
             "8/6",
+            "🇫🇷 +49",
             "49 86",
             "德国 +86",
             "+49+86",
@@ -238,11 +338,13 @@ mod tests {
             ("10", AreaCode::WithoutZero),
             ("20", AreaCode::WithoutZero),
             ("755.0", AreaCode::WithoutZero),
-            ("852", AreaCode::WithoutZero),
+            ("371", AreaCode::WithoutZero),
         ] {
             assert_eq!(AreaCode::parse(cell), Some(form), "{cell}");
         }
-        for cell in ["86", "+86", "0086", "49", "1", "", "德国", "00755", "07555", "+10", "3a3"] {
+        for cell in
+            ["86", "+86", "0086", "49", "1", "", "德国", "00755", "07555", "+10", "3a3", "852"]
+        {
             assert_eq!(AreaCode::parse(cell), None, "{cell}");
         }
     }

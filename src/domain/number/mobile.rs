@@ -252,6 +252,17 @@ impl DefaultRegion {
         PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Self(region))
     }
 
+    /// The region of the numbers that begin with `prefix` after a calling code. `None` for the main
+    /// region of the code, which needs no such digits.
+    #[must_use]
+    pub(crate) fn from_number_prefix(code: u16, prefix: &str) -> Option<Self> {
+        // Only the first digits decide; with the others, the number has a possible length.
+        let number = format!("+{code}{prefix:5<9}0");
+        let region = PHONE_NUMBER_UTIL.parse(number, None).ok()?.get_region_code()?;
+        let main = Self::from_calling_code(code)?;
+        Some(Self(region)).filter(|region| *region != main)
+    }
+
     #[must_use]
     pub(crate) fn calling_code(self) -> u16 {
         let code = PHONE_NUMBER_UTIL.get_country_code_for_region(self.0);
