@@ -4,6 +4,7 @@ pub(crate) mod column;
 pub(crate) mod column_error;
 pub(crate) mod columns;
 pub(crate) mod country_column;
+pub(crate) mod country_reading;
 pub(crate) mod country_words;
 pub(crate) mod dialect;
 pub(crate) mod encoding;

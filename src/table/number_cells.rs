@@ -4,7 +4,7 @@ use crate::domain::number::cell::NumberCell;
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::NumberRules;
 use crate::domain::shard::ShardKey;
-use crate::table::detect::country_column::CountryReading;
+use crate::table::detect::country_reading::CountryColumn;
 use crate::table::raw::batch::Batch;
 
 /// Where the cells of a batch hold numbers and their countries. The number cells come first.
@@ -16,22 +16,22 @@ pub(crate) struct NumberCells {
     first_country: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct CountryCell {
     /// Its index among the cells of a row.
     index: usize,
-    reading: CountryReading,
+    column: CountryColumn,
 }
 
 impl NumberCells {
     /// `countries` has an item for each number cell. The country cells begin at `first_country`.
     pub(crate) fn new(
-        countries: impl IntoIterator<Item = Option<CountryReading>>,
+        countries: impl IntoIterator<Item = Option<CountryColumn>>,
         first_country: usize,
     ) -> Self {
         let mut indices = first_country..;
-        let cell = |reading: Option<CountryReading>| {
-            reading.and_then(|reading| Some(CountryCell { index: indices.next()?, reading }))
+        let cell = |column: Option<CountryColumn>| {
+            column.and_then(|column| Some(CountryCell { index: indices.next()?, column }))
         };
         Self { countries: countries.into_iter().map(cell).collect(), first_country }
     }
@@ -62,7 +62,7 @@ impl NumberCells {
             (None, None) => NumberCell::parse(cell, rules),
             (None, Some(country)) => {
                 let country_cell = batch.cells(row).nth(country.index).unwrap_or_default();
-                country.reading.parse_number(cell, country_cell, rules)
+                country.column.parse_number(cell, country_cell, rules)
             }
         })
     }

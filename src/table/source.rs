@@ -9,7 +9,7 @@ use crate::domain::number::invalid::NonPerson;
 use crate::domain::number::plausible::could_be_number;
 use crate::table::detect::column_error::ColumnList;
 use crate::table::detect::columns::{Column, appended_names};
-use crate::table::detect::country_column::CountryColumn;
+use crate::table::detect::country_reading::CountryColumn;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
 use crate::table::detect::encoding::detect_encoding;
 use crate::table::detect::extra_columns::find_appended_column;
@@ -173,8 +173,7 @@ impl Source {
     #[must_use]
     pub(crate) fn number_cells(&self) -> NumberCells {
         let Layout { columns, country_columns, extra_columns, .. } = &self.layout;
-        let readings = country_columns.iter().map(|column| Some(column.as_ref()?.reading));
-        NumberCells::new(readings, columns.len() + extra_columns.len())
+        NumberCells::new(country_columns.iter().cloned(), columns.len() + extra_columns.len())
     }
 
     /// The positions, from 0, of the columns whose cells follow the numbers in a batch, in the

@@ -195,10 +195,11 @@ impl<'a> InputSpec<'a> {
         let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);
         match Source::open(Box::new(Cursor::new(csv)), &options, &is_mobile) {
             Ok(mut source) => rate_columns(&mut source, !options.columns.is_empty(), &is_mobile),
-            // The user has to choose among columns of numbers.
-            Err(SourceError::Column { error: ColumnError::Ambiguous { .. }, .. }) => {
-                SheetFit::MobileNumbers
-            }
+            // The user has to choose among columns.
+            Err(SourceError::Column {
+                error: ColumnError::Ambiguous { .. } | ColumnError::AmbiguousCountry { .. },
+                ..
+            }) => SheetFit::MobileNumbers,
             Err(_) => SheetFit::NoNumbers,
         }
     }

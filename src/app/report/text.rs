@@ -19,7 +19,7 @@ use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
 use crate::store::disk::writer::WriteError;
 use crate::table::detect::columns::Column;
-use crate::table::detect::country_column::CountryColumn;
+use crate::table::detect::country_reading::CountryColumn;
 use crate::table::detect::encoding::EncodingReason;
 use crate::table::detect::preamble::{self, TitleLines};
 use crate::table::source::Source;
@@ -80,6 +80,20 @@ pub(crate) fn describe_input(
         let Some(country) = country else { return text };
         let position = country.index + 1;
         match country.name.as_deref().map(sanitize) {
+            Some(name) if country.is_suspected() => tr!(
+                "{text}; column {position} ({name}) may have their countries: name it with \
+                 --country-column, or use --country-column none",
+                text,
+                position,
+                name
+            ),
+            None if country.is_suspected() => tr!(
+                "{text}; column {position} may have their countries: name it with \
+                 --country-column, or use --country-column none",
+                text,
+                position
+            ),
+            _ if !country.is_certain() => text,
             Some(name) => {
                 tr!("{text}; their countries in column {position} ({name})", text, position, name)
             }

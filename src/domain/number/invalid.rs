@@ -94,6 +94,18 @@ pub enum Invalid {
         cell = .0
     ))]
     UnknownCountry(String),
+    /// A cell beside the number may be its country, and the number is possible in that country and
+    /// in the default region.
+    #[error("{}", tr!(
+        "column {column} says \"{cell}\", which may be the number's country or something else: \
+         name the column of the countries with --country-column, or use --country-column none",
+        column, cell
+    ))]
+    DoubtfulCountry {
+        /// The position of the column, counted from 1.
+        column: usize,
+        cell: String,
+    },
     /// The row is not about a person.
     #[error("{0}")]
     NonPerson(NonPerson),
@@ -175,7 +187,8 @@ impl Invalid {
             | Self::MainlandWithoutCode(_)
             | Self::UnknownRange(_)
             | Self::CountryMismatch { .. }
-            | Self::UnknownCountry(_) => InvalidKind::Other,
+            | Self::UnknownCountry(_)
+            | Self::DoubtfulCountry { .. } => InvalidKind::Other,
         }
     }
 
@@ -202,7 +215,8 @@ impl Invalid {
             | Self::NonPerson(_)
             | Self::Several { .. }
             | Self::CountryMismatch { .. }
-            | Self::UnknownCountry(_) => false,
+            | Self::UnknownCountry(_)
+            | Self::DoubtfulCountry { .. } => false,
         }
     }
 

@@ -6,6 +6,7 @@ use tr::tr;
 use crate::domain::redact;
 use crate::table::detect::column_error::{ColumnError, ColumnList};
 use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
+use crate::table::detect::dialect::has_number;
 use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
 use crate::table::detect::suggest::suggest;
 
@@ -56,10 +57,7 @@ impl ColumnDetector<'_> {
 
     fn find_by_name(&self, name: &str) -> Result<Column, ColumnError> {
         if !self.has_headers {
-            return Err(ColumnError::NoHeaders {
-                name: name.to_owned(),
-                width: self.first_row.len(),
-            });
+            return Err(self.no_headers(name.to_owned()));
         }
         let alike = self.columns_matching(|header| is_same_name(header, name));
         let exact = self.columns_matching(|header| header == name);
@@ -82,12 +80,16 @@ impl ColumnDetector<'_> {
         }
     }
 
+    fn no_headers(&self, name: String) -> ColumnError {
+        let number =
+            self.first_row.iter().position(|cell| has_number(cell, self.looks_like_mobile));
+        let number = number.map(|index| index + 1);
+        ColumnError::NoHeaders { name, line: self.line, number, width: self.first_row.len() }
+    }
+
     fn find_by_pattern(&self, pattern: &Regex) -> Result<Column, ColumnError> {
         if !self.has_headers {
-            return Err(ColumnError::NoHeaders {
-                name: format!("/{pattern}/"),
-                width: self.first_row.len(),
-            });
+            return Err(self.no_headers(format!("/{pattern}/")));
         }
         let found = self.columns_matching(|header| {
             pattern.is_match(header) || pattern.is_match(&normalize_name(header))
@@ -221,7 +223,7 @@ impl ColumnDetector<'_> {
         })
     }
 
-    fn is_mostly_mobile(&self, index: usize) -> bool {
+    pub(crate) fn is_mostly_mobile(&self, index: usize) -> bool {
         let (mobile, all) = self.count_mobiles(index);
         all > 0 && mobile * 2 >= all
     }
@@ -337,6 +339,8 @@ mod tests {
         assert!(refused(text, true, Some("0")).contains("no column 0"));
         assert!(refused(text, true, Some("007")).contains("no column \"007\""));
         assert!(refused(text, false, Some("phone")).contains("no header row"));
+        let number = refused("张三,13800138000", false, Some("phone"));
+        assert!(number.contains("as line 1 has a number in column 2"), "{number}");
         let wide = refused(&vec!["x"; 50].join(","), true, Some("y"));
         assert!(wide.ends_with("40 x and 10 more"), "{wide}");
     }

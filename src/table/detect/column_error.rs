@@ -59,14 +59,25 @@ pub enum ColumnError {
         columns: ColumnList,
     },
     /// A name was requested in a table without a header row.
-    #[error("{}", tr!(
-        "the file has no header row, so there is no column \"{name}\"; give the column's position \
-         with --column, from 1 to {width}",
-        name, width
-    ))]
+    #[error("{}", match number {
+        Some(number) => tr!(
+            "the file has no header row, as line {line} has a number in column {number}, so there \
+             is no column \"{name}\"; give the column's position with --column, from 1 to {width}",
+            line, number, name, width
+        ),
+        None => tr!(
+            "the file has no header row, so there is no column \"{name}\"; give the column's \
+             position with --column, from 1 to {width}",
+            name, width
+        ),
+    })]
     NoHeaders {
         /// The requested name.
         name: String,
+        /// The line of the first row.
+        line: u64,
+        /// The position of a cell of the first row that has a number, counted from 1.
+        number: Option<usize>,
         /// The number of columns.
         width: usize,
     },
@@ -153,6 +164,17 @@ pub enum ColumnError {
     CountryInNumberColumn {
         /// Counted from 1.
         position: usize,
+    },
+    /// Several columns may have the countries of the numbers.
+    #[error("{}", tr!(
+        "several columns may hold the countries of the numbers in column {number}; name the right \
+         one with --country-column, or use --country-column none: {columns}",
+        number, columns
+    ))]
+    AmbiguousCountry {
+        /// The position of the number column, counted from 1.
+        number: usize,
+        columns: ColumnList,
     },
     /// Several columns look like mobile numbers.
     #[error("{}", tr!(

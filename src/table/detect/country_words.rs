@@ -36,12 +36,15 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "国家代号",
             "国家编码",
             "国家区号",
+            "国家号",
             "国家码",
+            "国别代码",
             "国别码",
             "国际电话区号",
             "国际区号",
             "国际冠码",
             "国际代码",
+            "国际前缀",
             "国际码",
             "国码",
             "國際電話區號",
@@ -69,6 +72,11 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "countryprefix",
             "isdcode",
             "iddcode",
+            "nationcode",
+            "phonecode",
+            "dialprefix",
+            "dialingprefix",
+            "callingprefix",
         ],
     ),
     (
@@ -80,7 +88,10 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "所在国家",
             "所属国家",
             "国家名称",
+            "国家名",
             "国家",
+            "国别",
+            "國別",
             "國家或地區",
             "國家地區",
             "國家",
@@ -88,6 +99,8 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "countryorregion",
             "countryregion",
             "countryname",
+            "countryiso2",
+            "countryiso3",
             "countryiso",
             "country",
         ],
@@ -101,6 +114,9 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "所在地区",
             "地区",
             "地區",
+            "区域",
+            "區域",
+            "籍贯国",
             "前缀",
             "regioncode",
             "regionname",
@@ -111,6 +127,68 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "iso3",
         ],
     ),
+];
+/// Whole names that are too short to be looked for in others.
+const EXACT_WORDS: &[(&str, CountryWord)] =
+    &[("cc", CountryWord::Region), ("nation", CountryWord::Region)];
+/// Words for what a number or a country beside a telephone number is otherwise: an age, a count, an
+/// identifier, a department, a nationality.
+const OTHER_SUBSTRINGS: &[&str] = &[
+    "龄", "齡", "岁", "歲", "数", "數", "量", "序", "编号", "編號", "工号", "工號", "学号", "学籍",
+    "额", "額", "价", "分", "年", "月", "日", "天", "次", "级", "級", "班", "楼", "樓", "层", "层",
+    "座", "室", "排", "桌", "部", "科", "组", "組", "队", "岗", "身高", "体重", "尺码", "码数",
+    "性别", "国籍", "國籍", "民族", "出生", "状态", "狀態", "类型", "類型",
+];
+const OTHER_WORDS: &[&str] = &[
+    "age",
+    "years",
+    "days",
+    "id",
+    "ids",
+    "no",
+    "num",
+    "number",
+    "seq",
+    "index",
+    "count",
+    "qty",
+    "quantity",
+    "amount",
+    "price",
+    "rank",
+    "level",
+    "grade",
+    "class",
+    "score",
+    "points",
+    "dept",
+    "department",
+    "division",
+    "team",
+    "group",
+    "unit",
+    "room",
+    "floor",
+    "seat",
+    "table",
+    "size",
+    "height",
+    "weight",
+    "sex",
+    "gender",
+    "status",
+    "state",
+    "type",
+    "flag",
+    "active",
+    "enabled",
+    "deleted",
+    "nationality",
+    "citizenship",
+    "birth",
+    "born",
+    "language",
+    "lang",
 ];
 /// Words for telephones, without spaces. A word precedes the words that it contains.
 const TELEPHONE_WORDS: &[&str] = &[
@@ -163,12 +241,25 @@ const TELEPHONE_WORDS: &[&str] = &[
 #[must_use]
 pub(crate) fn match_country_header(header: &str) -> Option<CountryHeader> {
     let joined = split_words(header).concat();
+    if let Some((_, word)) = EXACT_WORDS.iter().find(|(name, _)| *name == joined) {
+        return Some(CountryHeader { word: *word, stem: String::new(), is_other_phone: false });
+    }
     let (word, name) = COUNTRY_WORDS.iter().find_map(|(word, names)| {
         names.iter().find(|name| joined.contains(**name)).map(|name| (*word, *name))
     })?;
     let is_other_phone = is_other_phone(header);
     let stem = remove_words(joined.replacen(name, "", 1), TELEPHONE_WORDS);
     Some(CountryHeader { word, stem, is_other_phone })
+}
+
+/// Whether the column name says that its cells are something else than the countries of numbers,
+/// although they may look like them: `年龄`, `部门编号`, `国籍`, `dept no`.
+#[must_use]
+pub(crate) fn is_other_content(header: &str) -> bool {
+    let words = split_words(header);
+    let joined = words.concat();
+    OTHER_SUBSTRINGS.iter().any(|part| joined.contains(part))
+        || words.iter().any(|word| OTHER_WORDS.contains(&word.as_str()) || word.ends_with("id"))
 }
 
 /// A column name without its words for telephones, spaces and punctuation: what is left of
@@ -210,12 +301,31 @@ mod tests {
             ("手机区号", AreaCode, ""),
             ("地区", Region, ""),
             ("region", Region, ""),
+            ("区域", Region, ""),
+            ("CC", Region, ""),
+            ("phone_code", CallingCode, ""),
+            ("nationCode", CallingCode, ""),
+            ("dial_code", CallingCode, ""),
+            ("calling code", CallingCode, ""),
+            ("国别", Country, ""),
+            ("nation", Region, ""),
+            ("country_iso2", Country, ""),
         ] {
             let header = match_country_header(name).unwrap();
             assert_eq!((header.word, &*header.stem), (word, stem), "{name}");
         }
-        for name in ["姓名", "手机号", "国籍", "nationality", "code", "state", "部门"] {
+        for name in
+            ["姓名", "手机号", "国籍", "nationality", "code", "state", "部门", "account", "CCB"]
+        {
             assert_eq!(match_country_header(name), None, "{name}");
+        }
+        for name in
+            ["年龄", "部门编号", "工龄", "数量", "序号", "国籍", "Dept No.", "userId", "isActive"]
+        {
+            assert!(is_other_content(name), "{name}");
+        }
+        for name in ["Vorwahl", "代码", "XX", "备注", "", "Land"] {
+            assert!(!is_other_content(name), "{name}");
         }
         assert!(match_country_header("紧急联系人国家码").unwrap().is_other_phone);
         assert_eq!(strip_phone_words("Phone 1 - Value"), "1");

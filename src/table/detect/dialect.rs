@@ -36,7 +36,7 @@ impl Dialect {
 /// The maximum size of the sample in bytes.
 pub(crate) const SAMPLE_BYTES: usize = 64 << 10;
 /// The maximum number of rows of the sample whose cells are kept.
-const SAMPLE_ROWS: usize = 200;
+pub(crate) const SAMPLE_ROWS: usize = 200;
 /// The delimiters that are detected. The first one is the default.
 pub(crate) const DELIMITERS: [char; 6] = [',', ';', '\t', '|', '，', '；'];
 /// The delimiters that are not ASCII. People also write `、` and `｜` inside a cell, so these two are
@@ -173,13 +173,7 @@ pub(crate) fn has_header_row(
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> bool {
     let [first, others @ ..] = rows else { return true };
-    let digits = |cell: &String| cell.chars().filter(|c| c.is_numeric()).count();
-    // A column name may contain an example: `手机（如13800138000）`.
-    let damaged = |cell: &String| {
-        digits(cell) >= MIN_NUMBER_DIGITS
-            && header_words::match_header(cell) == HeaderMatch::NoMatch
-    };
-    if first.iter().any(|cell| looks_like_mobile(cell) || damaged(cell)) {
+    if first.iter().any(|cell| has_number(cell, looks_like_mobile)) {
         return false;
     }
     let mobiles = |column: usize| {
@@ -190,6 +184,17 @@ pub(crate) fn has_header_row(
     let gap =
         first.iter().enumerate().any(|(column, cell)| cell.trim().is_empty() && mobiles(column));
     known || !gap
+}
+
+/// Whether a cell of the first row has a number, or one that is damaged, so that the row is data.
+#[must_use]
+pub(crate) fn has_number(cell: &str, looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
+    // A column name may contain an example: `手机（如13800138000）`.
+    let is_damaged = || {
+        cell.chars().filter(|c| c.is_numeric()).count() >= MIN_NUMBER_DIGITS
+            && header_words::match_header(cell) == HeaderMatch::NoMatch
+    };
+    looks_like_mobile(cell) || is_damaged()
 }
 
 #[cfg(test)]

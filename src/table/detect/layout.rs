@@ -1,5 +1,6 @@
 //! Detects the layout of a table from a sample and the user's options: dialect, width and columns.
 
+use std::slice;
 use std::sync::Arc;
 
 use tr::tr;
@@ -7,8 +8,9 @@ use tr::tr;
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
-use crate::table::detect::country_column::{CountryChoice, CountryColumn, find_country_columns};
-use crate::table::detect::dialect::{Dialect, Sample, has_header_row};
+use crate::table::detect::country_column::{CountryChoice, CountryColumns, find_country_columns};
+use crate::table::detect::country_reading::CountryColumn;
+use crate::table::detect::dialect::{Dialect, SAMPLE_ROWS, Sample, has_header_row};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
 use crate::table::raw::encoding::Encoding;
@@ -91,7 +93,7 @@ impl Layout {
 pub(crate) enum Detected {
     /// At least one row of data confirms the layout.
     Layout(Layout),
-    /// The header alone gives this layout; a row of data could contradict it.
+    /// This layout, which more rows of data could contradict.
     NeedsMoreRows(Layout),
     /// The header alone does not say which column is meant. Without rows, this layout will do.
     HeaderOnly(Layout, ColumnError),
@@ -117,7 +119,10 @@ impl LayoutDetector<'_> {
         let first_row: &[String] = sample.rows.first().map_or(&[], Vec::as_slice);
         let choices = &options.columns;
         let detect_headers = || {
-            has_named_column(choices, first_row) || has_header_row(&sample.rows, looks_like_mobile)
+            has_named_column(choices, first_row)
+                || matches!(&options.country_column, CountryChoice::Column(choice)
+                    if has_named_column(slice::from_ref(choice), first_row))
+                || has_header_row(&sample.rows, looks_like_mobile)
         };
         let has_headers = options.has_answers || options.has_headers.unwrap_or_else(detect_headers);
         let sample_rows = match sample.rows.as_slice() {
@@ -150,17 +155,20 @@ impl LayoutDetector<'_> {
             }
             Err(error) => return Detected::Unknown(error),
         };
-        let country_columns = find_country_columns(detector, &options.country_column, &columns);
-        let country_columns = match country_columns {
-            Ok(columns) => columns,
+        let countries = find_country_columns(detector, &options.country_column, &columns);
+        let CountryColumns { columns: country_columns, needs_more_rows } = match countries {
+            Ok(countries) => countries,
             Err(error) => return Detected::Unknown(error),
         };
+        let has_more_room = sample.rows.len() < SAMPLE_ROWS;
         let dialect = Dialect::new(detected_encoding, sample.delimiter, has_headers);
         let first_row = first_row.to_vec();
         let layout = Layout { dialect, columns, country_columns, extra_columns, first_row };
         match error {
             Some(error) => Detected::HeaderOnly(layout, error),
             None if sample_rows.is_empty() => Detected::NeedsMoreRows(layout),
+            // A pipe must give the same country columns as a file.
+            None if needs_more_rows && has_more_room => Detected::NeedsMoreRows(layout),
             None => Detected::Layout(layout),
         }
     }
@@ -209,6 +217,9 @@ mod tests {
         let named =
             SourceOptions { columns: vec!["1ST".parse().unwrap()], ..SourceOptions::default() };
         assert!(has_headers("1st,2nd\nA,138\n", &named));
+        let country =
+            SourceOptions { country_column: "国家".parse().unwrap(), ..SourceOptions::default() };
+        assert!(has_headers("国家,13800138000\n德国,138\n", &country));
     }
 
     #[test]

@@ -209,3 +209,123 @@ fn diff_compares_by_the_number_with_its_country() {
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(0), "{}{}", ended.stdout, ended.stderr);
 }
+
+/// Beside two failing numbers of Germany, numbers of a list without a header. The sandbox fails
+/// numbers that end in 94.
+const HEADERLESS: [&str; 4] = [
+    "A,49,15123456794\nB,86,13800138000\nC,49,15123456789\n",
+    "A,+49,15123456794\nB,86,13800138000\nC,49,15123456789\n",
+    "15123456794,德国\n13800138000,中国\n15123456789,德国\n",
+    "Hans,DE,15123456794\n甲,CN,13800138000\nAnna,DE,15123456789\n",
+];
+
+#[test]
+fn the_failed_rows_of_a_list_are_never_asked_as_numbers_of_the_mainland() {
+    for text in HEADERLESS {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let failed = workdir.path("failed.csv");
+        let retry = |input: &std::path::Path, flags: &[&str]| {
+            let mut command = api.resolve(input, &workdir.path("out.csv"));
+            run(command.args(["--max-retries", "0", "--failed"]).arg(&failed).args(flags))
+        };
+        let ended = retry(&workdir.write_file("in.csv", text), &[]);
+        assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+        let only_failed = std::fs::read_to_string(&failed).unwrap();
+        assert_eq!(only_failed.lines().count(), 1, "{only_failed}");
+        let input = workdir.write_file("retry.csv", &only_failed);
+        for flags in [&[][..], &["--country-column", "2"]] {
+            let ended = retry(&input, flags);
+            assert!(ended.status == Some(0) || ended.status == Some(4), "{}", ended.stderr);
+        }
+        let asked = api.call_log();
+        let asked: Vec<_> = asked.calls().iter().map(|call| call.number.to_string()).collect();
+        assert!(asked.iter().all(|number| !number.starts_with("151")), "{text}: {asked:?}");
+        assert!(asked.iter().filter(|number| *number == "+49-15123456794").count() > 1, "{text}");
+    }
+}
+
+#[test]
+fn a_cell_that_may_be_the_country_makes_the_row_invalid() {
+    let run = resolve("A,49,15123456789\nB,49,13800138000\n", &[]);
+    assert_eq!(sent_numbers(&run), ["13800138000"]);
+    let output = run.output.as_ref().unwrap();
+    assert!(
+        output.contains("column 2 says \"\"49\"\", which may be the number's country"),
+        "{output}"
+    );
+    let note = "column 2 may have their countries: name it with --country-column";
+    run.assert_stderr(0, &[note]);
+    let run = resolve("XX,手机号\n德国,15123456789\n中国,13800138000\n", &[]);
+    run.assert_stderr(0, &["column 1 (XX) may have their countries"]);
+    assert_eq!(run.statuses(), ["invalid", "found"]);
+    for flag in ["none", "XX"] {
+        let text = "XX,手机号\n德国,15123456789\n中国,13800138000\n";
+        let run = resolve(text, &["--country-column", flag]);
+        assert_eq!(run.statuses(), ["found", "found"], "{flag}");
+    }
+    for header in ["年龄", "部门编号", "工龄", "数量", "序号"] {
+        let run = resolve(&format!("{header},手机号\n49,15123456789\n33,13800138000\n"), &[]);
+        assert_eq!(sent_numbers(&run), ["13800138000", "15123456789"], "{header}");
+        assert!(!run.result.stderr.contains("--country-column"), "{}", run.result.stderr);
+    }
+}
+
+#[test]
+fn one_country_among_area_codes_changes_only_its_own_row() {
+    let text = "区号,手机号\n010,13800138000\n20,13800138001\n49,15123456789\n0571,13800138002\n";
+    let run = resolve(text, &[]);
+    assert_eq!(run.statuses(), ["found"; 4], "{}", run.result.stderr);
+    let expected = ["+49-15123456789", "13800138000", "13800138001", "13800138002"];
+    assert_eq!(sent_numbers(&run), expected);
+    let run = resolve("区号,手机号\n20,13800138000\n20,13800138001\n", &[]);
+    assert_eq!(sent_numbers(&run), ["13800138000", "13800138001"]);
+}
+
+#[test]
+fn several_possible_country_columns_are_refused() {
+    let text = "国家码,手机号,国家码\n86,15123456789,49\n";
+    let refused = ["with --country-column, or use --country-column none: 1 国家码, 3 国家码"];
+    resolve(text, &[]).assert_refused(3, &refused);
+    assert_eq!(sent_numbers(&resolve(text, &["--country-column", "3"])), ["+49-15123456789"]);
+    let text = "电话,国家码,手机号,国家\n02012345678,86,15123456789,德国\n";
+    assert_eq!(sent_numbers(&resolve(text, &[])), ["+49-15123456789"]);
+}
+
+#[test]
+fn a_pipe_and_a_file_have_the_same_country_columns() {
+    let rows = |row: &str, count: usize| row.repeat(count);
+    for text in [
+        format!(
+            "A,,13800138000\n{}B,49,15123456789\nC,86,13800138001\n",
+            rows("甲,,13800138002\n", 150)
+        ),
+        format!("XX,mobile\n{}+49,15123456789\n", rows(",13800138000\n", 150)),
+        format!("地区,mobile\n{}德国,15123456789\n北京,13800138001\n", rows(",13800138000\n", 150)),
+        format!("区号,mobile\n{}A1,13800138001\n49,15123456789\n", rows(",13800138000\n", 150)),
+    ] {
+        let file = resolve(&text, &[]);
+        let api = Sandbox::new(unlimited_script());
+        let mut command = api.resolve("-".as_ref(), "-".as_ref());
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        // The first rows arrive alone.
+        let (first, rest) = text.split_at(text.match_indices('\n').nth(1).unwrap().0 + 1);
+        for part in [first, rest] {
+            std::io::Write::write_all(&mut pipe, part.as_bytes()).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        drop(pipe);
+        let ended = child.wait_with_output().unwrap();
+        let output = String::from_utf8(ended.stdout).unwrap();
+        assert_eq!(Some(output), file.output, "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+}
+
+#[test]
+fn a_country_column_is_named_by_the_header_below_a_title() {
+    for title in ["部门：,,日期", "基本信息,,联系方式"] {
+        let text = format!("{title}\n姓名,国家码,手机号\nA,49,15123456789\nB,86,13800138000\n");
+        assert_eq!(sent_numbers(&resolve(&text, &[])), ["+49-15123456789", "13800138000"]);
+    }
+}

@@ -12,7 +12,7 @@ use crate::app::commands::plan::estimate::{
 use crate::app::commands::resolve::open_state;
 use crate::domain::redact::sanitize;
 use crate::store::disk::sessions::EarlierRun;
-use crate::table::detect::country_column::CountryColumn;
+use crate::table::detect::country_reading::CountryColumn;
 use crate::table::source::Source;
 
 /// Name and version of the format.
@@ -134,7 +134,10 @@ impl PlanJson {
             position: column.index + 1,
             name: column.name.as_deref().map(sanitize),
             reason: column.reason.clone(),
-            country_column: country_column.as_ref().map(country),
+            country_column: country_column
+                .as_ref()
+                .filter(|column| column.is_certain())
+                .map(country),
         });
         let invalid = |example: &InvalidExample| InvalidRow {
             line: example.line,
