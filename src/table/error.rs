@@ -36,6 +36,9 @@ pub enum SourceError {
     /// The input is a file of a type that dingmap cannot read.
     #[error("{}", .0.refusal())]
     UnsupportedType(FileType),
+    /// The input begins like a file of such a type, and may be a table.
+    #[error("{}", .0.refusal_or_table())]
+    TypeOrTable(FileType),
     /// The rows of the output would have more than [`MAX_COLUMNS`] cells, which no command reads.
     #[error("{}", tr!(
         "line {line}: cells in the first row: {width}, and the output adds {added} more; a row has \

@@ -97,8 +97,16 @@ impl Source {
             let is_overlong = bytes.len() > 2 * MAX_ROW_BYTES;
             if complete || ((has_new_line || is_overlong) && has_grown) {
                 (attempts, sniffed_len, has_new_line) = (attempts + 1, bytes.len(), false);
-                match recognize(bytes, complete) {
+                // A cell of a workbook may hold anything.
+                let recognized = if options.trusts_quotes {
+                    Recognized::Other
+                } else {
+                    recognize(bytes, complete)
+                };
+                match recognized {
                     Recognized::Other => {}
+                    Recognized::TypeOrTable(_) if options.describes_table() => {}
+                    Recognized::TypeOrTable(found) => return Err(SourceError::TypeOrTable(found)),
                     Recognized::Type(found) => return Err(SourceError::UnsupportedType(found)),
                     Recognized::NeedsMore => continue,
                 }

@@ -21,6 +21,9 @@ pub enum FileType {
     Contacts,
     /// A workbook of Excel 97 to 2003, or older.
     LegacyWorkbook,
+    /// A container of old workbooks, of workbooks with a password and of other documents. In a
+    /// pipe, what is in it is not known.
+    CompoundFile,
     BinaryWorkbook,
     OpenDocument,
     Numbers,
@@ -28,6 +31,12 @@ pub enum FileType {
     Document,
     /// The file that marks a workbook as open.
     LockFile,
+    /// A zip archive, such as a workbook, after other bytes.
+    PrefixedZip,
+    /// What Git keeps in place of a large file.
+    LfsPointer,
+    /// Nothing but zero bytes.
+    Zeros,
     /// With the name of the format.
     Archive(&'static str),
     /// With the name of the format.
@@ -52,11 +61,19 @@ impl fmt::Display for FileType {
             Self::Sylk => tr!("a SYLK file (.slk)"),
             Self::Contacts => tr!("a list of contacts in vCard format (.vcf)"),
             Self::LegacyWorkbook => tr!("an old Excel workbook (.xls)"),
+            Self::CompoundFile => {
+                tr!("an old Excel workbook (.xls), or a workbook with a password")
+            }
             Self::BinaryWorkbook => tr!("a binary Excel workbook (.xlsb)"),
             Self::OpenDocument => tr!("an OpenDocument file (.ods)"),
             Self::Numbers => tr!("a Numbers spreadsheet (.numbers)"),
             Self::Document => tr!("a document of an office program"),
-            Self::LockFile => tr!("the file that Excel keeps beside an open workbook (~$…)"),
+            Self::LockFile => {
+                tr!("the file that Excel or WPS keeps beside an open workbook (~$…)")
+            }
+            Self::PrefixedZip => tr!("a workbook or zip archive with other bytes before it"),
+            Self::LfsPointer => tr!("a pointer of Git LFS in place of the file"),
+            Self::Zeros => tr!("a file of zero bytes only"),
             Self::Archive(format) => tr!("an archive ({format})", format),
             Self::Database(format) => tr!("a database ({format})", format),
             Self::Image(format) => tr!("an image ({format})", format),
@@ -73,6 +90,13 @@ impl FileType {
             kind = self,
             remedy = self.remedy()
         )
+    }
+
+    /// The same for a file that may be a table all the same.
+    pub(crate) fn refusal_or_table(self) -> String {
+        self.refusal()
+            + &tr!("; if it is a table all the same, name its column (--column) or its delimiter \
+                 (--delimiter)")
     }
 
     fn remedy(self) -> String {
@@ -98,6 +122,17 @@ impl FileType {
                  (.xlsx)\", and run again with that file"
             ),
             Self::Archive(_) => tr!("unpack it, and run again with the table that is in it"),
+            Self::CompoundFile => {
+                tr!("open it in Excel or WPS, save it without a password as \"Excel workbook \
+                 (.xlsx)\", and run again with that file")
+            }
+            Self::PrefixedZip => tr!(
+                "the program that wrote it added bytes at the beginning, such as a blank line; \
+                 correct that program, or open the file in Excel or WPS, save it as \"Excel \
+                 workbook (.xlsx)\", and run again with that file"
+            ),
+            Self::LfsPointer => tr!("get the file itself with \"git lfs pull\", and run again"),
+            Self::Zeros => tr!("its content is lost; copy or export it again, and run again"),
             Self::LockFile => {
                 tr!("run again with the workbook itself, whose name does not begin with ~$")
             }
@@ -123,6 +158,9 @@ pub(crate) enum Recognized {
     /// None of the types here.
     Other,
     Type(FileType),
+    /// It begins like this type, but every other line has a number in a cell of its own. Whether it
+    /// is a table, the user says by naming its column or its delimiter.
+    TypeOrTable(FileType),
     /// More bytes decide.
     NeedsMore,
 }

@@ -55,6 +55,13 @@ pub struct SourceOptions {
     pub allow_empty: bool,
 }
 
+impl SourceOptions {
+    /// Whether the user said what the table looks like, and so that it is one.
+    pub(crate) fn describes_table(&self) -> bool {
+        self.delimiter.is_some() || !self.columns.is_empty()
+    }
+}
+
 /// The layout of a table.
 pub(crate) struct Layout {
     pub dialect: Dialect,

@@ -1,10 +1,13 @@
 //! Recognizes a web page, a part of one, and other XML by the beginning of its text.
 
+use crate::table::detect::dialect::DELIMITERS;
 use crate::table::detect::file_type::{FileType, Recognized};
+use crate::table::detect::number_lines::{has_number_row, type_or_table};
 
-/// The elements with which only web pages begin.
-const HTML_ELEMENTS: &[&str] =
-    &["body", "frameset", "head", "html", "iframe", "meta", "noscript", "script", "style"];
+/// The elements of a whole web page.
+const PAGE_ELEMENTS: &[&str] = &["body", "frameset", "head", "html"];
+/// The other elements with which only web pages begin.
+const HTML_ELEMENTS: &[&str] = &["iframe", "meta", "noscript", "script", "style"];
 /// The other elements of HTML, with which parts of web pages begin. The name of a column may be
 /// such a word in angle brackets, so an attribute or another tag must follow.
 #[rustfmt::skip]
@@ -27,17 +30,23 @@ const VOID_ELEMENTS: &[&str] = &[
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "param", "source", "track",
     "wbr",
 ];
-const DELIMITERS: &[char] = &[',', ';', '\t', '|', '，'];
+/// The elements of tables, and those around them.
+const TABLE_ELEMENTS: &[&str] =
+    &["body", "html", "table", "tbody", "td", "tfoot", "th", "thead", "tr"];
 
 /// Recognizes a web page and other XML. `text` is in lower case and begins with `<`. `is_cut` means
 /// that more of it follows.
 pub(crate) fn recognize_markup(text: &str, is_cut: bool) -> Recognized {
     let mut rest = text;
-    while let Some(comment) = rest.strip_prefix("<!--") {
-        match comment.split_once("-->") {
+    // Comments, and what the server of the page should have replaced.
+    while let Some((inner, end)) = [("<!--", "-->"), ("<%", "%>")]
+        .iter()
+        .find_map(|(start, end)| Some((rest.strip_prefix(start)?, end)))
+    {
+        match inner.split_once(end) {
             Some((_, after)) => rest = after.trim_start(),
             None if is_cut => return Recognized::NeedsMore,
-            None => return Recognized::Type(FileType::WebPage),
+            None => return type_or_table(FileType::WebPage, text),
         }
     }
     if rest.is_empty() && is_cut {
@@ -47,25 +56,36 @@ pub(crate) fn recognize_markup(text: &str, is_cut: bool) -> Recognized {
         let is_html = document_type.trim_start().starts_with("html");
         return Recognized::Type(if is_html { FileType::WebPage } else { FileType::Xml });
     }
-    let declared = ["<?xml", "<?mso-application"].iter().any(|head| rest.starts_with(head));
-    if declared {
-        // The root element says which XML it is.
-        return if is_cut && !has_start_tag(rest) {
+    // The root element says which XML it is.
+    if let Some(declaration) = ["<?", "<!"].iter().find_map(|start| rest.strip_prefix(start))
+        && declaration.starts_with(|c: char| c == '[' || c.is_ascii_alphabetic())
+    {
+        return if is_cut && !has_start_tag(declaration) {
             Recognized::NeedsMore
         } else {
-            Recognized::Type(xml_type(rest))
+            type_or_table(xml_type(rest), text)
         };
     }
-    match FirstTag::parse(rest) {
-        Some(first) => first.recognize(rest, is_cut),
-        None => Recognized::Other,
-    }
+    FirstTag::parse(rest).map_or(Recognized::Other, |first| first.recognize(rest, is_cut))
+}
+
+/// Whether a line begins with a tag of an HTML table, and no line is a row with a number. A page
+/// may begin with text.
+pub(crate) fn has_markup_lines(text: &str) -> bool {
+    let is_tag = |line: &str| {
+        let line = line.trim_start().to_ascii_lowercase();
+        let tag = line.strip_prefix('<').unwrap_or_default();
+        TABLE_ELEMENTS.contains(&tag_name(tag.strip_prefix('/').unwrap_or(tag)))
+    };
+    text.contains('<') && text.lines().any(is_tag) && !has_number_row(text)
 }
 
 /// The first tag of a text, and what follows it.
 struct FirstTag<'a> {
     name: &'a str,
     has_attributes: bool,
+    /// Whether it is an empty element, `<name/>`.
+    is_empty: bool,
     body: &'a str,
 }
 
@@ -75,30 +95,42 @@ impl<'a> FirstTag<'a> {
         let tag = text.strip_prefix('<')?;
         let name = tag_name(tag);
         let (attributes, body) = tag[name.len()..].split_once('>')?;
-        let is_tag = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        let is_tag = name.starts_with(char::is_alphabetic)
             && (attributes.is_empty() || attributes.starts_with([' ', '\t', '\r', '\n', '/']));
-        is_tag.then(|| Self { name, has_attributes: attributes.contains('='), body })
+        is_tag.then(|| Self {
+            name,
+            has_attributes: attributes.contains('='),
+            is_empty: attributes.ends_with('/'),
+            body,
+        })
     }
 
     fn recognize(&self, text: &str, is_cut: bool) -> Recognized {
-        let Self { name, has_attributes, body } = *self;
+        let Self { name, has_attributes, is_empty, body } = *self;
         // `<name>,<mobile>` is the header of a table.
         if body.starts_with(DELIMITERS) {
             return Recognized::Other;
         }
-        if HTML_ELEMENTS.contains(&name) {
+        if PAGE_ELEMENTS.contains(&name) {
             return Recognized::Type(FileType::WebPage);
+        }
+        if HTML_ELEMENTS.contains(&name) {
+            return type_or_table(FileType::WebPage, text);
         }
         // So is `<b>name</b>,<b>mobile</b>`.
         if has_delimiter_between_elements(text.lines().next().unwrap_or_default()) {
             return Recognized::Other;
         }
         let (has_child, has_end) = (body.trim_start().starts_with('<'), body.contains("</"));
+        let is_element = has_attributes
+            || is_empty
+            || (has_child && has_end)
+            || body.contains(&format!("</{name}"));
         let is_part = HTML_PART_ELEMENTS.contains(&name);
-        if is_part && (has_attributes || has_child || has_end || has_start_tag(body)) {
-            Recognized::Type(FileType::WebPage)
-        } else if has_child && has_end {
-            Recognized::Type(xml_type(text))
+        if is_part && (is_element || has_child || has_end || has_start_tag(body)) {
+            type_or_table(FileType::WebPage, text)
+        } else if is_element {
+            type_or_table(xml_type(text), text)
         } else if is_cut && (is_part || has_child || body.trim().is_empty()) {
             Recognized::NeedsMore
         } else {
@@ -109,13 +141,12 @@ impl<'a> FirstTag<'a> {
 
 /// The name at the beginning of a tag.
 fn tag_name(tag: &str) -> &str {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
     &tag[..tag.find(|c| !is_name(c)).unwrap_or(tag.len())]
 }
 
 fn has_start_tag(text: &str) -> bool {
-    text.match_indices('<')
-        .any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()))
+    text.match_indices('<').any(|(at, _)| text[at + 1..].starts_with(char::is_alphabetic))
 }
 
 /// Whether a line has a delimiter that is in no element.
@@ -166,12 +197,45 @@ mod tests {
             "<ul>\n请登录\n<li>1",
             "<br>13800138000<br>13800138001",
             "<img src='a.png'>",
+            "<%@ page language=\"java\" %>\n<html><table>",
+            "<%-- x --%>\r\n<table>\n<tr><td>1</td></tr></table>",
         ] {
             assert_eq!(
                 recognize_markup(text, false),
                 Recognized::Type(FileType::WebPage),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn xml_is_recognized_by_attributes_and_end_tags_in_any_script() {
+        for text in [
+            "<员工>\n<手机>13800138000</手机>\n</员工>",
+            "<员工表><员工 手机=\"13800138000\"/></员工表>",
+            "<m>13800138000</m>\n<m>13900004011</m>\n",
+            "<row mobile=\"13800138000\"/>\n<row mobile=\"13900004011\"/>\n",
+            "<rows/>",
+            "<![cdata[\n<table><tr><td>13800138000</td></tr>\n",
+            "<!entity x \"y\">\n<a>",
+        ] {
+            assert_eq!(recognize_markup(text, false), Recognized::Type(FileType::Xml), "{text}");
+        }
+        let text = "<ss:workbook xmlns:ss=\"urn:schemas-microsoft-com:office:spreadsheet\"/>";
+        let found = recognize_markup(text, false);
+        assert_eq!(found, Recognized::Type(FileType::SpreadsheetXml));
+    }
+
+    #[test]
+    fn a_page_that_begins_with_text_is_recognized_by_its_lines() {
+        for (text, expected) in [
+            ("员工列表<br>\n<table><tr><td>a</td></tr>\n</table>", true),
+            ("&nbsp;<TABLE>\n  <TR><td>13800138000</td></TR>\n", true),
+            ("姓名,手机号,简介\n张三,13800138000,\"<p>\n<table>\n<tr>\"\n", false),
+            ("姓名,手机号\n<b>张三</b>,13800138000\n", false),
+            ("<name>\n<mobile>\n", false),
+        ] {
+            assert_eq!(has_markup_lines(text), expected, "{text}");
         }
     }
 
@@ -195,7 +259,7 @@ mod tests {
         for text in ["<table>\n", "<ul>\n请登录\n", "<mobile>\n", "<rows>\n<row>\n"] {
             assert_eq!(recognize_markup(text, true), Recognized::NeedsMore, "{text}");
         }
-        for text in ["<mobile>\n13800138000\n", "<手机号>\n"] {
+        for text in ["<mobile>\n13800138000\n", "<手机号>\n13800138000\n"] {
             assert_eq!(recognize_markup(text, true), Recognized::Other, "{text}");
         }
     }

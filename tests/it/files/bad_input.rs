@@ -166,7 +166,7 @@ fn binary_files_are_reported_by_their_format() {
 
 /// Files that people and programs give in place of a table: their content, and what a run says of
 /// them.
-const NO_TABLES: [(&[u8], [&str; 2]); 8] = [
+const NO_TABLES: [(&[u8], [&str; 2]); 16] = [
     (
         b"<html xmlns:x=\"urn:schemas-microsoft-com:office:excel\">\n<body><table>\n<tr><th>\xE6\
           \x89\x8B\xE6\x9C\xBA\xE5\x8F\xB7</th></tr>\n<tr><td>13800000020</td></tr>\n\
@@ -183,6 +183,14 @@ const NO_TABLES: [(&[u8], [&str; 2]); 8] = [
     (b"{\\rtf1\\ansi\n13800138000\n}", ["RTF", "as CSV"]),
     (b"SQLite format 3\0\x10\0\x01\x01\0\x40\n", ["a database (SQLite)", "as CSV"]),
     (b"7z\xBC\xAF\x27\x1C\0\x04\n", ["an archive (7z)", "unpack"]),
+    (b"<%@ page %>\n<html><tr><td>13800138000</td></tr>\n", ["web page", "login"]),
+    (b"\xE2\x80\x8B<table>\n<tr><td>13800138000</td></tr>\n", ["web page", "login"]),
+    (b"{'mobile': '13800138000'}\n{'mobile': '13900004011'}\n", ["JSON", "as CSV"]),
+    (b"\r\nxx%PDF-1.4\n1 0 obj 13800138000\n", ["PDF", "as CSV"]),
+    (b"\r\nPK\x03\x04\x14\0\x06\0", ["other bytes before it", "Excel workbook (.xlsx)"]),
+    (b"version https://git-lfs.github.com/spec/v1\nsize 13800138000\n", ["LFS", "git lfs pull"]),
+    (b"<\xE5\x91\x98>\n<m>13800138000</m>\n</\xE5\x91\x98>\n", ["an XML file", "as CSV"]),
+    (&[0; 600], ["zero bytes only", "copy or export it again"]),
 ];
 
 #[test]
@@ -231,10 +239,53 @@ fn a_table_whose_header_has_brackets_is_read() {
         "{name},mobile\na,13800138000\n",
         "[name],mobile\na,13800138000\n",
         "ID;Phone\n1;13800138000\n",
+        "%PDF-Name,mobile\na,13800138000\n",
+        "GIF89a,mobile\na,13800138000\n",
+        "BEGIN:VCARD,mobile\na,13800138000\n",
+        "<b>a</b>,13800138000\n",
+        "<a href=x>name</a>,mobile\na,13800138000\n",
     ] {
         let seen = observe_run(unlimited_script(), text, |_| ());
         seen.assert_stderr(0, &["found                1"]);
     }
+}
+
+#[test]
+fn a_table_that_is_taken_for_another_type_is_read_once_its_column_is_named() {
+    let text = "<script>x</script>,13800138000\n<b>y</b>,13900004011\n";
+    let seen = observe_run(unlimited_script(), text, |_| ());
+    seen.assert_refused(3, &["a web page", "if it is a table all the same", "--column"]);
+    seen.assert_no_calls();
+    for flag in [["-c", "2"], ["-d", ","]] {
+        let seen = observe_run(unlimited_script(), text, |command| {
+            command.args(flag);
+        });
+        seen.assert_stderr(0, &["found                2"]);
+    }
+    // The flags alone do not make a table of a web page.
+    let page = "<table>\n<tr><td>13800138000</td></tr>\n</table>\n";
+    for flag in [["-c", "1"], ["-d", ","]] {
+        let seen = observe_run(unlimited_script(), page, |command| {
+            command.args(flag);
+        });
+        seen.assert_refused(3, &["a web page", "login"]);
+    }
+}
+
+#[test]
+fn an_old_workbook_in_a_pipe_that_stays_open_is_refused_at_once() {
+    let api = Sandbox::new(unlimited_script());
+    let mut command = api.resolve("-".as_ref(), "-".as_ref());
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"\xD0\xCF\x11\xE0").unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    let mut message = String::new();
+    // The pipe is open until the process has ended.
+    std::io::Read::read_to_string(&mut errors, &mut message).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{message}");
+    assert!(message.contains("an old Excel workbook (.xls), or a workbook with a password"));
+    drop(input);
 }
 
 #[test]
