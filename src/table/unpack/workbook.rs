@@ -2,6 +2,7 @@
 
 pub(crate) mod cell_reader;
 pub(crate) mod cell_text;
+pub(crate) mod conditional_formats;
 pub(crate) mod csv_reader;
 pub(crate) mod error;
 pub(crate) mod limits;
@@ -17,7 +18,7 @@ use tr::tr;
 
 use crate::table::detect::columns::is_same_name;
 use crate::table::raw::missing_values::MissingValues;
-use crate::table::unpack::workbook::csv_reader::{CsvReader, sample, scan};
+use crate::table::unpack::workbook::csv_reader::{CsvReader, SheetScan, sample, scan};
 use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::unpack::workbook::package::{Package, SheetEntry};
 
@@ -87,9 +88,10 @@ pub fn open(
         .filter(|(index, (_, has_rows))| *index != chosen && *has_rows)
         .map(|(_, (sheet, _))| sheet_label(sheet))
         .collect();
-    let scan = scan(&mut package.cells(chosen)?)?;
-    let reader = CsvReader::new(package, chosen, scan.extent, delimiter)?;
-    Ok(Sheet { label, other_sheets, missing_values: scan.missing_values, reader })
+    let SheetScan { extent, missing_values, conditional_formats } =
+        scan(&mut package.cells(chosen)?)?;
+    let reader = CsvReader::new(package, chosen, extent, conditional_formats, delimiter)?;
+    Ok(Sheet { label, other_sheets, missing_values, reader })
 }
 
 /// The names of the sheets, in the order of their numbers.

@@ -9,17 +9,18 @@ use tr::tr;
 use crate::table::raw::cell_name::{cell_name, parse_cell_name};
 use crate::table::raw::row_parser::MAX_COLUMNS;
 use crate::table::unpack::workbook::cell_text;
+use crate::table::unpack::workbook::conditional_formats::ConditionalFormats;
 use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::unpack::workbook::limits::{MAX_ROWS, MAX_TEXT_BYTES};
-use crate::table::unpack::workbook::number_format::{Displayed, NumberFormat};
+use crate::table::unpack::workbook::number_format::{Displayed, NumberFormat, display_any};
 use crate::table::unpack::workbook::part_reader::{PartReader, decode_escapes};
 use crate::table::unpack::workbook::shared_strings::SharedStrings;
+use crate::table::unpack::workbook::styles::Styles;
 
 /// What cells refer to.
 pub(crate) struct CellContext {
     pub strings: SharedStrings,
-    /// The number formats by the number of the cell format.
-    pub formats: Vec<Arc<NumberFormat>>,
+    pub styles: Styles,
     /// Whether dates count from 1904.
     pub is_1904: bool,
     /// Whether Excel calculates all formulas when it opens the workbook.
@@ -81,7 +82,8 @@ impl CellType {
 struct CellStart {
     /// The row and the column, if they are stated.
     position: Option<(u32, u32)>,
-    format: Option<usize>,
+    /// The number of its format.
+    format: usize,
     cell_type: CellType,
 }
 
@@ -90,6 +92,7 @@ pub(crate) struct CellReader<R: Read> {
     xml: PartReader<R>,
     sheet: String,
     context: Arc<CellContext>,
+    conditional_formats: ConditionalFormats,
     row: u32,
     column: u32,
     /// The position of the last cell that was returned.
@@ -112,7 +115,27 @@ impl<R: Read> CellReader<R> {
                 break;
             }
         }
-        Ok(Self { xml, sheet, context, row: 0, column: 0, last: None, value: String::new() })
+        Ok(Self {
+            xml,
+            sheet,
+            context,
+            conditional_formats: ConditionalFormats::default(),
+            row: 0,
+            column: 0,
+            last: None,
+            value: String::new(),
+        })
+    }
+
+    /// Applies the conditional formats, which a sheet has after its cells.
+    pub(crate) fn with_conditional_formats(self, conditional_formats: ConditionalFormats) -> Self {
+        Self { conditional_formats, ..self }
+    }
+
+    /// Reads the conditional formats, after the last cell.
+    pub(crate) fn read_conditional_formats(&mut self) -> Result<ConditionalFormats, WorkbookError> {
+        ConditionalFormats::read(&mut self.xml, &self.context.styles.conditional)
+            .map_err(|error| error.in_part(&self.sheet))
     }
 
     pub(crate) fn sheet(&self) -> &str {
@@ -235,12 +258,19 @@ impl<R: Read> CellReader<R> {
             return Ok(String::new());
         }
         let general = NumberFormat::default();
-        let format = start.format.and_then(|index| self.context.formats.get(index));
+        let format = self.context.styles.formats.get(start.format);
         let format = format.map_or(&general, Arc::as_ref);
-        let shown = |text: &str| match format.display_text(text) {
-            Displayed::Plain => text.to_owned(),
-            Displayed::Text(shown) | Displayed::ChangedDigits(shown) => shown,
+        let others = || self.conditional_formats.at(self.row, self.column);
+        let shown = |text: &str| match display_any(format, others(), |it| it.display_text(text)) {
+            Ok(Displayed::Plain) => text.to_owned(),
+            Ok(Displayed::Text(shown) | Displayed::ChangedDigits(shown)) => shown,
+            Err(other) => other.unclear(text),
         };
+        let shown_number =
+            |number: f64| match display_any(format, others(), |it| it.display_number(number)) {
+                Ok(_) => cell_text::format_number(number, format, self.context.is_1904),
+                Err(other) => other.unclear(&number.to_string()),
+            };
         let number = || plain.parse().ok().filter(|number: &f64| number.is_finite());
         Ok(match start.cell_type {
             CellType::SharedString => {
@@ -258,12 +288,11 @@ impl<R: Read> CellReader<R> {
                 _ => return Err(tr!("its Boolean value is neither 0 nor 1")),
             },
             CellType::Default => match number() {
-                Some(number) => cell_text::format_number(number, format, self.context.is_1904),
+                Some(number) => shown_number(number),
                 None => value.to_owned(),
             },
             CellType::Number => {
-                let number = number().ok_or_else(|| tr!("its number cannot be read"))?;
-                cell_text::format_number(number, format, self.context.is_1904)
+                shown_number(number().ok_or_else(|| tr!("its number cannot be read"))?)
             }
             CellType::Unknown => return Err(tr!("the type of its value is unknown")),
         })
@@ -298,7 +327,7 @@ fn row_number(row: &BytesStart<'_>) -> Option<u32> {
 
 /// The attributes of a cell, or what is wrong with them.
 fn cell_start(cell: &BytesStart<'_>) -> Result<CellStart, String> {
-    let mut start = CellStart { position: None, format: None, cell_type: CellType::Default };
+    let mut start = CellStart { position: None, format: 0, cell_type: CellType::Default };
     for attribute in cell.attributes().with_checks(false) {
         let attribute = attribute.map_err(|error| error.to_string())?;
         match attribute.key.as_ref() {
@@ -306,7 +335,8 @@ fn cell_start(cell: &BytesStart<'_>) -> Result<CellStart, String> {
                 let position = parse_cell_name(&attribute.value);
                 start.position = Some(position.ok_or_else(|| tr!("its name is invalid"))?);
             }
-            "s" => start.format = attribute.value.parse().ok(),
+            // The format of a cell without the attribute, or with an invalid one, is the first.
+            "s" => start.format = attribute.value.parse().unwrap_or_default(),
             "t" => start.cell_type = CellType::parse(&attribute.value),
             _ => {}
         }

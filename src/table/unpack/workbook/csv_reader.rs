@@ -8,6 +8,7 @@ use self_cell::{MutBorrow, self_cell};
 use crate::table::raw::framer::count_line_ends;
 use crate::table::raw::missing_values::MissingValues;
 use crate::table::unpack::workbook::cell_reader::{Cell, FormulaValue};
+use crate::table::unpack::workbook::conditional_formats::ConditionalFormats;
 use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::unpack::workbook::limits::MAX_CSV_BYTES;
 use crate::table::unpack::workbook::package::{Archive, Package, SheetCells};
@@ -46,6 +47,7 @@ pub(crate) struct SheetScan {
     /// `None` without cells.
     pub extent: Option<Extent>,
     pub missing_values: MissingValues,
+    pub conditional_formats: ConditionalFormats,
 }
 
 /// Reads a sheet to its end, to know its width and that all of it can be read.
@@ -88,7 +90,8 @@ pub(crate) fn scan(cells: &mut SheetCells<'_>) -> Result<SheetScan, WorkbookErro
         missing_values.add_columns(zeros, |column| !calculated_columns.contains(&column));
         missing_values = missing_values.with_first_column(extent.left);
     }
-    Ok(SheetScan { extent, missing_values })
+    let conditional_formats = cells.read_conditional_formats()?;
+    Ok(SheetScan { extent, missing_values, conditional_formats })
 }
 
 /// The CSV of the first rows of the sheet at `index`, about `size` bytes, without a byte order
@@ -196,18 +199,20 @@ pub struct CsvReader {
 }
 
 impl CsvReader {
-    /// The CSV of the sheet at `index`, in which a scan found `extent`.
+    /// The CSV of the sheet at `index`, in which a scan found `extent` and `conditional_formats`.
     pub(crate) fn new(
         package: Package,
         index: usize,
         extent: Option<Extent>,
+        conditional_formats: ConditionalFormats,
         delimiter: char,
     ) -> Result<Self, WorkbookError> {
-        let Package { archive, mut sheets, context } = package;
+        let Package { archive, mut sheets, context, .. } = package;
         let sheet = sheets.swap_remove(index);
         let cells = OpenSheet::try_new(MutBorrow::new(archive), |archive| {
             let part = archive.borrow_mut().by_index(sheet.part)?;
-            SheetCells::new(part, sheet.name, context)
+            let cells = SheetCells::new(part, sheet.name, context)?;
+            Ok::<_, WorkbookError>(cells.with_conditional_formats(conditional_formats))
         })?;
         let writer = extent.map(|extent| RowWriter::new(extent, delimiter, BOM.into()));
         Ok(Self { cells, done: writer.is_none(), writer, read: 0 })

@@ -41,8 +41,9 @@ pub(crate) enum Displayed {
     Plain,
     /// This text.
     Text(String),
-    /// Digits that are not those of the cell, since the format scales, inserts or replaces some.
-    /// The text names the format, so that it does not pass for a number.
+    /// Digits that are not those of the cell, since the format scales, inserts or replaces some,
+    /// or of which it cannot be told. The text names the format, so that it does not pass for a
+    /// number.
     ChangedDigits(String),
 }
 
@@ -51,6 +52,8 @@ pub(crate) enum Displayed {
 pub(crate) struct NumberFormat {
     code: String,
     kind: NumberKind,
+    /// The format that other versions of Excel use in its place.
+    alternative: Option<Box<NumberFormat>>,
     /// Empty if no section displays anything that could be part of a phone number.
     sections: Vec<Section>,
 }
@@ -154,7 +157,31 @@ impl NumberFormat {
         if sections.iter().all(|section| !section.has_added_text()) {
             sections.clear();
         }
-        Self { code: code.to_owned(), kind: kind.unwrap_or(NumberKind::Number), sections }
+        let kind = kind.unwrap_or(NumberKind::Number);
+        Self { code: code.to_owned(), kind, alternative: None, sections }
+    }
+
+    /// Parses the codes that a workbook has for one format, of which programs use different ones.
+    #[must_use]
+    pub(crate) fn parse_all(codes: &[String]) -> Self {
+        match codes {
+            [] => Self::default(),
+            [code] => Self::parse(code),
+            [code, others @ ..] => {
+                Self { alternative: Some(Box::new(Self::parse_all(others))), ..Self::parse(code) }
+            }
+        }
+    }
+
+    /// Whether a section displays anything that could be part of a phone number.
+    pub(crate) fn adds_text(&self) -> bool {
+        !self.sections.is_empty() || self.alternative.as_ref().is_some_and(|it| it.adds_text())
+    }
+
+    /// The text for a cell that Excel may display with this format: it names the format, so that it
+    /// does not pass for a number.
+    pub(crate) fn unclear(&self, value: &str) -> String {
+        format!("{value} [{}]", self.code)
     }
 
     /// The format as it is written in the workbook.
@@ -168,16 +195,50 @@ impl NumberFormat {
 
     /// What Excel displays for a number of a cell.
     pub(crate) fn display_number(&self, number: f64) -> Displayed {
-        // Numbers of 16 and more digits are not exact.
-        if self.sections.is_empty() || number.fract() != 0.0 || !(0.0..1e15).contains(&number) {
-            return Displayed::Plain;
+        if self.alternative.is_none() {
+            return self.display_number_alone(number);
         }
-        let Some(section) = self.section_for(number) else { return Displayed::Plain };
-        section.display(&format!("{number:0>width$}", width = section.zeros), &self.code)
+        self.or_alternative(&number.to_string(), |format| format.display_number_alone(number))
     }
 
     /// What Excel displays for a text of a cell that may be a number.
     pub(crate) fn display_text(&self, text: &str) -> Displayed {
+        self.or_alternative(text, |format| format.display_text_alone(text))
+    }
+
+    fn or_alternative(&self, value: &str, display: impl Fn(&Self) -> Displayed) -> Displayed {
+        let alternatives =
+            std::iter::successors(self.alternative.as_deref(), |it| it.alternative.as_deref());
+        display_any(self, alternatives, display)
+            .unwrap_or_else(|other| Displayed::ChangedDigits(other.unclear(value)))
+    }
+
+    fn display_number_alone(&self, number: f64) -> Displayed {
+        // Numbers of 16 and more digits are not exact.
+        if self.sections.is_empty() || number.fract() != 0.0 || number.abs() >= 1e15 {
+            return Displayed::Plain;
+        }
+        let display = |section: &Section| {
+            let digits = format!("{:0>width$}", number.abs(), width = section.zeros);
+            section.display(&digits, &self.code)
+        };
+        match self.section_for(number) {
+            Ok((Some(section), sign)) => match display(section) {
+                Displayed::Text(text) => Displayed::Text(format!("{sign}{text}")),
+                displayed => displayed,
+            },
+            Ok((None, _)) => Displayed::Plain,
+            Err(Unclear) => {
+                if self.sections.iter().all(|section| display(section) == Displayed::Plain) {
+                    Displayed::Plain
+                } else {
+                    Displayed::ChangedDigits(self.unclear(&number.to_string()))
+                }
+            }
+        }
+    }
+
+    fn display_text_alone(&self, text: &str) -> Displayed {
         let is_number = text.chars().all(|c| {
             c.is_numeric() || c.is_whitespace() || matches!(c, '+' | '-' | '(' | ')' | '.')
         });
@@ -187,19 +248,51 @@ impl NumberFormat {
         }
     }
 
-    /// The section that displays `number`, which is not negative.
-    fn section_for(&self, number: f64) -> Option<&Section> {
+    /// The section that displays `number`, and the sign before it: the second section, of negative
+    /// numbers, has its own.
+    fn section_for(&self, number: f64) -> Result<(Option<&Section>, &'static str), Unclear> {
         let numeric = match self.sections.as_slice() {
             [first @ .., last] if !first.is_empty() && last.is_text => first,
             all => all.get(..3).unwrap_or(all),
         };
+        let is_negative = number < 0.0;
         if numeric.iter().any(|section| section.condition.is_some()) {
-            return numeric
+            // The conditions of the other sections then depend on each other, and so does the sign.
+            if is_negative || numeric.first().is_none_or(|first| first.condition.is_none()) {
+                return Err(Unclear);
+            }
+            let found = numeric
                 .iter()
                 .find(|section| section.condition.is_none_or(|condition| condition.holds(number)));
+            return Ok((found, ""));
         }
-        numeric.get(if number == 0.0 && numeric.len() > 2 { 2 } else { 0 })
+        Ok(match (numeric, is_negative) {
+            ([_, negative, ..], true) => (Some(negative), ""),
+            ([only], true) => (Some(only), "-"),
+            ([_, _, zero], false) if number == 0.0 => (Some(zero), ""),
+            _ => (numeric.first(), ""),
+        })
     }
+}
+
+/// Which section of a format displays a number cannot be told.
+struct Unclear;
+
+/// What Excel displays for a cell with `format`, or the one of `others` that displays something
+/// else, and may apply to the cell.
+pub(crate) fn display_any<'a>(
+    format: &NumberFormat,
+    others: impl Iterator<Item = &'a NumberFormat>,
+    display: impl Fn(&NumberFormat) -> Displayed,
+) -> Result<Displayed, &'a NumberFormat> {
+    let displayed = display(format);
+    for other in others {
+        let alternative = display(other);
+        if alternative != Displayed::Plain && alternative != displayed {
+            return Err(other);
+        }
+    }
+    Ok(displayed)
 }
 
 impl Section {
@@ -438,8 +531,29 @@ mod tests {
             assert_eq!(shown(code, 13_108_207_129.0), "plain", "{code}");
         }
         assert_eq!(shown("+0;-0;0", 12.0), "plain");
-        assert_eq!(shown("+0", -13_108_207_129.0), "plain");
         assert_eq!(shown("+0", 13_108_207_129.5), "plain");
+    }
+
+    #[test]
+    fn negative_numbers_are_displayed_by_their_own_section() {
+        let number = -13_108_207_129.0;
+        for (code, expected) in [
+            (r"0;\+0", "+13108207129"),
+            (r"0;\+0;0", "+13108207129"),
+            (r#"0;"+86 "0;0;@"#, "+86 13108207129"),
+            (r"\+0", "-+13108207129"),
+            (r"\+0;0", "plain"),
+            (r"[>0]0;\+0", "changed"),
+            (r"[<0]\+0;0", "changed"),
+            (r"\+0;[<0]0", "changed"),
+            ("0", "plain"),
+        ] {
+            assert_eq!(shown(code, number), expected, "{code}");
+        }
+        // The condition of the first section is not stated here.
+        assert_eq!(shown(r"0;[>9]\+0", 13_108_207_129.0), "changed");
+        assert_eq!(shown(r"0;[>9]0", 13_108_207_129.0), "plain");
+        assert_eq!(shown(r"[>9]\+0;0", -5.0), "plain");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::unpack::workbook::limits::{MAX_LIST_BYTES, MAX_UNPACKED_BYTES};
 use crate::table::unpack::workbook::part_reader::{PartReader, attribute};
 use crate::table::unpack::workbook::shared_strings::SharedStrings;
-use crate::table::unpack::workbook::styles::read_number_formats;
+use crate::table::unpack::workbook::styles::Styles;
 
 pub(crate) type Archive = ZipArchive<BufReader<File>>;
 pub(crate) type SheetCells<'a> = CellReader<ZipFile<'a, BufReader<File>>>;
@@ -61,16 +61,16 @@ impl Package {
             Some(part) => read_part(&mut archive, part, |part| SharedStrings::read(part))?,
             None => SharedStrings::default(),
         };
-        let formats = match part_of("styles", "xl/styles.xml") {
-            Some(part) => read_part(&mut archive, part, |part| read_number_formats(part))?,
-            None => Vec::new(),
+        let styles = match part_of("styles", "xl/styles.xml") {
+            Some(part) => read_part(&mut archive, part, |part| Styles::read(part))?,
+            None => Styles::default(),
         };
         let workbook = parts.require(&workbook)?;
         let SheetList { sheets, is_1904, calculates_on_load } =
             read_part(&mut archive, workbook, |part| {
                 SheetList::read(part.take(MAX_LIST_BYTES), &parts, &related)
             })?;
-        let context = CellContext { strings, formats, is_1904, calculates_on_load };
+        let context = CellContext { strings, styles, is_1904, calculates_on_load };
         Ok(Self { archive, sheets, context: Arc::new(context) })
     }
 
