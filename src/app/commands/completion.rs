@@ -127,9 +127,12 @@ fn complete_sheets() -> Vec<CompletionCandidate> {
         let file = fs::File::open(path).ok()?;
         workbook::sheet_names(file).ok()
     });
-    let candidate = |(at, name): (usize, String)| {
+    let candidate = |(at, (name, number)): (usize, (String, Option<usize>))| {
         let is_plain = name.chars().all(char::is_alphanumeric);
-        let value = if is_plain { name.clone() } else { (at + 1).to_string() };
+        let value = match number {
+            Some(number) if !is_plain => number.to_string(),
+            _ => name.clone(),
+        };
         CompletionCandidate::new(value).help(Some(name.into())).display_order(Some(at))
     };
     names.unwrap_or_default().into_iter().enumerate().map(candidate).collect()

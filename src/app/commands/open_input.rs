@@ -20,7 +20,8 @@ use crate::domain::number::plausible::{could_be_number, is_date};
 use crate::domain::redact;
 use crate::engine::io::row_format::{RowFormat, RowOptions};
 use crate::table::detect::column_error::ColumnError;
-use crate::table::detect::header_words::{HeaderMatch, match_header};
+use crate::table::detect::columns::ColumnChoice;
+use crate::table::detect::header_words::{HeaderMatch, is_other_phone, match_header};
 use crate::table::detect::layout::SourceOptions;
 use crate::table::prescan::{Prescan, prescan};
 use crate::table::raw::encoding::Encoding;
@@ -125,29 +126,54 @@ pub(crate) fn row_format(
         .map_err(|missing| retry_failed::missing_column_failure(&text::input_name(input), missing))
 }
 
-/// How well the columns of a sheet fit, from its first rows. `are_chosen` says whether the user
+/// How well the columns of a sheet fit, from its first rows. `are_named` says whether the user
 /// named them.
 fn rate_columns(
     source: &mut Source,
-    are_chosen: bool,
+    are_named: bool,
     is_mobile: &dyn Fn(&str) -> bool,
 ) -> SheetFit {
     let count = source.columns().len();
-    let is_named = |name: &str| match_header(name) > HeaderMatch::NoMatch;
-    let has_name =
-        source.columns().iter().any(|column| column.name.as_deref().is_some_and(is_named));
-    let mut best = if are_chosen || has_name { SheetFit::NamedColumn } else { SheetFit::NoNumbers };
+    let names = || source.columns().iter().filter_map(|column| column.name.as_deref());
+    let header = names().map(match_header).max().unwrap_or(HeaderMatch::NoMatch);
+    let has_column_name = names().any(|name| is_column_name(name, source.width()));
+    let (mut filled, mut mobiles, mut has_number) = (0, 0, false);
     while let Ok(Some(rows)) = source.next_batch(usize::MAX) {
         for cell in (0..rows.len()).flat_map(|row| rows.cells(row).take(count)) {
-            if is_mobile(cell) {
-                return SheetFit::MobileNumbers;
-            }
-            if could_be_number(cell) && !is_date(cell) {
-                best = SheetFit::PossibleNumbers;
-            }
+            filled += usize::from(!cell.trim().is_empty());
+            mobiles += usize::from(is_mobile(cell));
+            has_number |= could_be_number(cell) && !is_date(cell);
         }
     }
-    best
+    if mobiles > 0 && (are_named || header >= HeaderMatch::ContainsMobile) {
+        SheetFit::NamedNumbers
+    } else if mobiles > 0 && (header > HeaderMatch::NoMatch || is_list(mobiles, filled)) {
+        SheetFit::Numbers
+    } else if are_named || has_column_name {
+        SheetFit::EmptyColumn
+    } else if mobiles > 0 || has_number {
+        SheetFit::StrayNumbers
+    } else {
+        SheetFit::NoNumbers
+    }
+}
+
+/// Whether this is the name of a column of people's numbers, in a sheet of so many columns. The
+/// only column of a sheet of instructions may begin with a sentence about numbers.
+fn is_column_name(name: &str, width: usize) -> bool {
+    match match_header(name) {
+        HeaderMatch::ExactMobile | HeaderMatch::ExactPhone => true,
+        HeaderMatch::ContainsMobile | HeaderMatch::ContainsPhone => {
+            width > 1 && !is_other_phone(name)
+        }
+        HeaderMatch::NoMatch => false,
+    }
+}
+
+/// Whether cells without a header that names them are a list of numbers. One number alone may be a
+/// hotline.
+fn is_list(mobiles: usize, filled: usize) -> bool {
+    mobiles > 1 && mobiles * 2 >= filled
 }
 
 impl<'a> InputSpec<'a> {
@@ -194,12 +220,17 @@ impl<'a> InputSpec<'a> {
         };
         let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);
         match Source::open(Box::new(Cursor::new(csv)), &options, &is_mobile) {
-            Ok(mut source) => rate_columns(&mut source, !options.columns.is_empty(), &is_mobile),
+            Ok(mut source) => {
+                let is_position = |column: &_| matches!(column, ColumnChoice::Position(_));
+                let are_named =
+                    !options.columns.is_empty() && !options.columns.iter().any(is_position);
+                rate_columns(&mut source, are_named, &is_mobile)
+            }
             // The user has to choose among columns.
             Err(SourceError::Column {
                 error: ColumnError::Ambiguous { .. } | ColumnError::AmbiguousCountry { .. },
                 ..
-            }) => SheetFit::MobileNumbers,
+            }) => SheetFit::NamedNumbers,
             Err(_) => SheetFit::NoNumbers,
         }
     }

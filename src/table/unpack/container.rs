@@ -246,7 +246,7 @@ mod tests {
     use crate::table::unpack::workbook::SheetFit;
 
     fn options(sheet: Option<&str>) -> UnpackOptions<'_> {
-        UnpackOptions { sheet, delimiter: None, rate_sheet: &|_| SheetFit::MobileNumbers }
+        UnpackOptions { sheet, delimiter: None, rate_sheet: &|_| SheetFit::NamedNumbers }
     }
 
     fn gzip(text: &[u8]) -> Vec<u8> {

@@ -32,12 +32,14 @@ const MAX_SAMPLE_BYTES: usize = 16 << 20;
 pub enum SheetFit {
     /// No column of numbers is found.
     NoNumbers,
-    /// A header names a column of numbers.
-    NamedColumn,
-    /// A column has what could be meant as numbers.
-    PossibleNumbers,
+    /// Some cells could be meant as numbers, such as a hotline in a sheet of instructions.
+    StrayNumbers,
+    /// A header names a column of numbers, which has none that can be read.
+    EmptyColumn,
     /// A column has mobile numbers.
-    MobileNumbers,
+    Numbers,
+    /// A column has mobile numbers, and its header names it so.
+    NamedNumbers,
 }
 
 /// Tells how well a sheet fits, from the CSV of its first rows.
@@ -57,9 +59,9 @@ pub struct Sheet {
     pub reader: CsvReader,
 }
 
-/// Opens the sheet that is `wanted` by name or number, or the first of the visible sheets that fit
-/// best. `delimiter` separates the cells of the CSV. The sheet is read to its end once, so later
-/// reads fail only if the file changes.
+/// Opens the sheet that is `wanted` by name or number, or the first of the visible sheets that is a
+/// table of numbers. `delimiter` separates the cells of the CSV. The sheet is read to its end once,
+/// so later reads fail only if the file changes.
 pub fn open(
     file: File,
     wanted: Option<&str>,
@@ -69,7 +71,10 @@ pub fn open(
     let mut package = Package::open(file)?;
     let mut with_rows = Vec::new();
     for index in 0..package.sheets.len() {
-        let first = package.cells(index).and_then(|mut cells| cells.next_cell());
+        let first = match package.sheets[index].part {
+            Some(_) => package.cells(index).and_then(|mut cells| cells.next_cell()),
+            None => Ok(None),
+        };
         // A cell that cannot be read matters on the selected sheet only.
         with_rows.push(!matches!(first, Ok(None)));
     }
@@ -82,6 +87,10 @@ pub fn open(
         }
         None => choose_sheet(&mut package, &with_rows, delimiter, rate_sheet)?,
     };
+    if package.sheets[chosen].part.is_none() {
+        let sheets = list_sheets(&package.sheets);
+        return Err(WorkbookError::NoCells { sheet: package.sheets[chosen].name.clone(), sheets });
+    }
     let label = sheet_label(&package.sheets[chosen]);
     let others = package.sheets.iter().zip(with_rows).enumerate();
     let other_sheets = others
@@ -94,19 +103,27 @@ pub fn open(
     Ok(Sheet { label, other_sheets, missing_values, reader })
 }
 
-/// The names of the sheets, in the order of their numbers.
-pub(crate) fn sheet_names(file: File) -> Result<Vec<String>, WorkbookError> {
-    Ok(Package::open(file)?.sheets.into_iter().map(|sheet| sheet.name).collect())
+/// The names of the sheets with cells, and the numbers of the visible ones, in the order of the
+/// workbook.
+pub(crate) fn sheet_names(file: File) -> Result<Vec<(String, Option<usize>)>, WorkbookError> {
+    let sheets = Package::open(file)?.sheets.into_iter().filter(|sheet| sheet.part.is_some());
+    Ok(sheets.map(|sheet| (sheet.name, sheet.number)).collect())
 }
 
-/// The first of the visible sheets that fit best. A hidden sheet is never chosen.
+/// Chooses the first visible sheet that is a table of numbers or should be one. A hidden sheet is
+/// never chosen.
+///
+/// # Errors
+/// [`WorkbookError`] if a later visible sheet fits better: the first one may be the one that was
+/// meant, and other people would be asked about. Also if there is no such sheet, unless the only
+/// visible sheet or one with stray numbers will do.
 fn choose_sheet(
     package: &mut Package,
     with_rows: &[bool],
     delimiter: char,
     rate_sheet: &RateSheet<'_>,
 ) -> Result<usize, WorkbookError> {
-    let (mut best, mut hidden, mut visible) = (None, None, Vec::new());
+    let (mut first, mut stray, mut hidden, mut visible) = (None, None, None, Vec::new());
     for (index, has_rows) in with_rows.iter().enumerate() {
         if !has_rows {
             continue;
@@ -115,24 +132,32 @@ fn choose_sheet(
         if is_visible {
             visible.push(index);
         }
-        let fit = rate(package, index, delimiter, rate_sheet);
-        match fit {
-            SheetFit::NoNumbers => {}
+        match (rate(package, index, delimiter, rate_sheet), first) {
+            (SheetFit::NoNumbers, _) => {}
             _ if !is_visible => hidden = hidden.or(Some(index)),
-            SheetFit::MobileNumbers => return Ok(index),
-            _ if best.is_none_or(|(best_fit, _)| best_fit < fit) => best = Some((fit, index)),
+            (SheetFit::StrayNumbers, _) => stray = stray.or(Some(index)),
+            (SheetFit::NamedNumbers, None) => return Ok(index),
+            (fit, None) => first = Some((fit, index)),
+            (fit, Some((first_fit, first))) if fit > first_fit => {
+                return Err(WorkbookError::UnclearSheet {
+                    first: package.sheets[first].name.clone(),
+                    other: package.sheets[index].name.clone(),
+                    is_empty: first_fit == SheetFit::EmptyColumn,
+                });
+            }
             _ => {}
         }
     }
-    if best.is_none() && visible.len() > 1 {
+    let found = first.map(|(_, index)| index).or(stray);
+    if found.is_none() && visible.len() > 1 {
         // A sheet that cannot be read may be the one with the numbers.
         for &index in &visible {
             scan(&mut package.cells(index)?)?;
         }
     }
     let sheets = list_sheets(&package.sheets);
-    match (best, hidden, visible.as_slice()) {
-        (Some((_, index)), _, _) => Ok(index),
+    match (found, hidden, visible.as_slice()) {
+        (Some(index), _, _) => Ok(index),
         // What is wrong with its column is a better message.
         (None, None, &[only]) => Ok(only),
         (None, None, []) => Err(WorkbookError::NoRows(sheets)),
@@ -154,30 +179,35 @@ fn rate(
         |size| sample(package, index, delimiter, size).map_or(SheetFit::NoNumbers, rate_sheet);
     match rate(SAMPLE_BYTES) {
         // Its numbers may begin further down, and another sheet must not be taken for that.
-        SheetFit::NamedColumn | SheetFit::PossibleNumbers => rate(MAX_SAMPLE_BYTES),
+        SheetFit::EmptyColumn | SheetFit::StrayNumbers => rate(MAX_SAMPLE_BYTES),
         fit => fit,
     }
 }
 
-/// All sheets with their numbers, for messages.
+/// All sheets, the visible ones with their numbers, for messages.
 fn list_sheets(sheets: &[SheetEntry]) -> String {
-    let describe = |(index, sheet): (usize, _)| {
-        format!("{number} {label}", number = index + 1, label = sheet_label(sheet))
+    let describe = |sheet: &SheetEntry| match sheet.number {
+        Some(number) => format!("{number} {label}", label = sheet_label(sheet)),
+        None => sheet_label(sheet),
     };
-    sheets.iter().enumerate().map(describe).collect::<Vec<_>>().join(&tr!("list" => ", "))
+    sheets.iter().map(describe).collect::<Vec<_>>().join(&tr!("list" => ", "))
 }
 
-fn sheet_label(SheetEntry { name, is_visible, .. }: &SheetEntry) -> String {
-    if *is_visible { name.clone() } else { tr!("{name} (hidden)", name) }
+fn sheet_label(SheetEntry { name, is_visible, part, .. }: &SheetEntry) -> String {
+    match (is_visible, part) {
+        (false, _) => tr!("{name} (hidden)", name),
+        (true, None) => tr!("{name} (no cells)", name),
+        (true, Some(_)) => name.clone(),
+    }
 }
 
-/// Finds a sheet by exact name, by name ignoring case as in Excel, or by number.
+/// Finds a sheet by exact name, by name ignoring case as in Excel, or by the number of its tab.
 fn find_sheet(sheets: &[SheetEntry], wanted: &str) -> Option<usize> {
     let exact = sheets.iter().position(|sheet| sheet.name == wanted);
     exact.or_else(|| sheets.iter().position(|sheet| is_same_name(&sheet.name, wanted))).or_else(
         || {
             let number: usize = wanted.trim().parse().ok()?;
-            number.checked_sub(1).filter(|&index| index < sheets.len())
+            sheets.iter().position(|sheet| sheet.number == Some(number))
         },
     )
 }

@@ -70,12 +70,14 @@ fn the_first_visible_sheet_with_numbers_is_read_and_named() {
         &["1. 手机号必填，如有疑问请拨打 010-62345678"],
         &["2. 不要修改表头"],
     ]);
-    let example = text_sheet(&[&["姓名", "手机号"], &["例如：张三", ""]]);
+    let example = text_sheet(&[&["填写说明", "示例"], &["手机号", "13800000029"]]);
+    let phones = text_sheet(&[&["部门", "办公电话"], &["人事", "010-62345678"]]);
     let cover = text_sheet(&[&["版本", "日期"], &["v1", "2025-10-13"], &["v2", "20251014"]]);
     let staff = text_sheet(&[&["姓名", "手机号"], &["甲", "13800000021"]]);
     for (sheets, chosen) in [
         (&[("填写说明", "visible", &notes), ("员工", "visible", &staff)][..], "员工"),
-        (&[("模板", "visible", &example), ("员工", "visible", &staff)], "员工"),
+        (&[("示例", "visible", &example), ("员工", "visible", &staff)], "员工"),
+        (&[("部门", "visible", &phones), ("员工", "visible", &staff)], "员工"),
         (&[("封面", "visible", &cover), ("员工", "visible", &staff)], "员工"),
         (&[("旧", "hidden", &staff), ("员工", "visible", &staff)], "员工"),
         (
@@ -96,6 +98,84 @@ fn the_first_visible_sheet_with_numbers_is_read_and_named() {
             assert!(plan.stdout.contains(&named), "{}", plan.stdout);
         }
     }
+}
+
+#[test]
+fn a_later_sheet_that_fits_better_is_not_read_in_place_of_the_first() {
+    let leavers = text_sheet(&[&["姓名", "手机号"], &["甲", "13800000021"]]);
+    let formula = ("", "<f>B9</f>");
+    for (first, words) in [
+        (text_sheet(&[&["姓名", "手机号"]]), "no mobile number in it"),
+        (text_sheet(&[&["姓名", "员工电话"]]), "no mobile number in it"),
+        (text_sheet(&[&["手机号"], &["无"]]), "no mobile number in it"),
+        (sheet_xml(&[HEADER, &[NAME, formula], &[NAME, formula]]), "without stored values"),
+        (text_sheet(&[&["姓名", "联系电话"], &["乙", "010-62345678"]]), "no mobile number in it"),
+        (text_sheet(&[&["部门", "电话"], &["人事", "13800000029"]]), "names as mobile numbers"),
+        (text_sheet(&[&["乙", "13800000028"], &["丙", "13800000029"]]), "names as mobile numbers"),
+    ] {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let bytes = build_workbook(&[("在职", "visible", &first), ("离职", "visible", &leavers)]);
+        let input = workdir.write_file("staff.xlsx", bytes);
+        let output = workdir.path("out.csv");
+        let ended = run(&mut api.resolve(&input, &output));
+        assert_exit(&ended, 3, &["sheet 在职", "sheet 离职", words, "--sheet"]);
+        let plan = run(dingmap().args(["plan", "--no-state"]).arg(&input));
+        assert_exit(&plan, 3, &["sheet 在职", "sheet 离职", words, "--sheet"]);
+        assert_eq!(api.call_log().calls().len(), 0);
+        let ended = run(api.resolve(&input, &output).args(["--sheet", "2"]));
+        assert_exit(&ended, 0, &["(sheet 离职; other sheets with rows: 在职; ", "found "]);
+    }
+    // Alone, the first one is read, and its own error is better.
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let header = text_sheet(&[&["姓名", "手机号"]]);
+    let notes = text_sheet(&[&["客服 13800000029"]]);
+    let bytes = build_workbook(&[("在职", "visible", &header), ("说明", "visible", &notes)]);
+    let input = workdir.write_file("staff.xlsx", bytes);
+    let ended = run(&mut api.resolve(&input, &workdir.path("out.csv")));
+    assert_exit(&ended, 3, &["a header and no rows"]);
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).arg("--allow-empty"));
+    assert_exit(&ended, 0, &["(sheet 在职; "]);
+}
+
+#[test]
+fn a_format_that_shows_a_plus_for_some_numbers_only_is_applied_or_named() {
+    let minus = "<v>-13108207129</v>";
+    let cells = sheet_xml(&[
+        HEADER,
+        &[NAME, ("s=\"9\"", minus)],
+        &[NAME, ("s=\"10\"", "<v>13108207129</v>")],
+        &[NAME, ("", "<v>13108207129</v>")],
+        &[NAME, ("", "<v>13800000021</v>")],
+    ]);
+    let mut parts = workbook_parts(&[("员工", "visible", &cells)]);
+    let styles = parts.iter_mut().find(|(name, _)| name == "xl/styles.xml").unwrap();
+    styles.1 = styles
+        .1
+        .replace("\"\\+0\"", "\"0;\\+0\"")
+        .replace("\"&quot;+&quot;0\"", "\"[&gt;=10000000000]\\+0;0\"")
+        .replace(
+            "</styleSheet>",
+            "<dxfs><dxf/><dxf><numFmt numFmtId=\"190\" formatCode=\"\\+0\"/></dxf></dxfs>\
+             </styleSheet>",
+        );
+    let sheet = parts.iter_mut().find(|(name, _)| name.ends_with("sheet1.xml")).unwrap();
+    sheet.1 = sheet.1.replace(
+        "</sheetData>",
+        "</sheetData><conditionalFormatting sqref=\"B4\"><cfRule type=\"cellIs\" dxfId=\"1\"/>\
+         </conditionalFormatting>",
+    );
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("staff.xlsx", zip_parts(&parts));
+    let output = workdir.path("out.csv");
+    assert_exit(&run(api.resolve(&input, &output).arg("--show-sent")), 0, &[]);
+    let rows = read_rows(&output);
+    let sent: Vec<_> = rows.iter().map(|row| row["mobile_sent"].as_str()).collect();
+    assert_eq!(sent, ["+1-3108207129", "+1-3108207129", "", "13800000021"]);
+    assert_eq!(
+        (&*rows[2]["手机号"], &*rows[2]["status"]),
+        ("13108207129 [\\+0]", "invalid"),
+        "whether the condition holds is not known"
+    );
 }
 
 #[test]
@@ -181,7 +261,7 @@ fn a_workbook_without_a_sheet_of_numbers_is_refused_with_its_sheets() {
         ),
         (
             &[("说明", "visible", &notes), ("员工", "hidden", &staff)],
-            &["the hidden sheet 员工 has one", "1 说明, 2 员工 (hidden)", "--sheet"],
+            &["the hidden sheet 员工 has one", "1 说明, 员工 (hidden)", "--sheet"],
         ),
     ] {
         let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));

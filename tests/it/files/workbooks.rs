@@ -18,7 +18,7 @@ fn read_workbook(
     let file = File::open(workdir.write_file("in.xlsx", bytes)).unwrap();
     let rate = |csv: Vec<u8>| match csv.as_slice() {
         [] => workbook::SheetFit::NoNumbers,
-        _ => workbook::SheetFit::MobileNumbers,
+        _ => workbook::SheetFit::NamedNumbers,
     };
     let mut sheet = workbook::open(file, wanted, ',', &rate)?;
     let mut text = String::new();
@@ -220,18 +220,19 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
     );
     for (wanted, name) in [
         ("staff ", "Staff"),
+        // A name comes first; else the number is that of the tab, of which hidden sheets have none.
         ("2", "2"),
-        ("1", "旧 (hidden)"),
-        ("3", "Staff"),
+        ("1", "Empty"),
+        ("3", "2"),
         ("旧", "旧 (hidden)"),
         ("empty", "Empty"),
     ] {
         assert_eq!(taken(Some(wanted)).0, name, "{wanted}");
     }
     assert_eq!(taken(Some("Empty")).2, "");
-    for wanted in ["0", "5", "Staff2", ""] {
+    for wanted in ["0", "4", "Staff2", ""] {
         let error = read_workbook(&bytes, Some(wanted)).unwrap_err().to_string();
-        assert!(error.contains("1 旧 (hidden), 2 Empty, 3 Staff, 4 2"), "{error}");
+        assert!(error.contains("旧 (hidden), 1 Empty, 2 Staff, 3 2"), "{error}");
     }
     let hidden = build_workbook(&[("旧", "veryHidden", &cell(1)), ("新", "visible", "")]);
     let error = read_workbook(&hidden, None).unwrap_err();
@@ -239,16 +240,43 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
         matches!(
             &error,
             WorkbookError::NoNumbers { sheets, hidden: Some(hidden) }
-                if sheets == "1 旧 (hidden), 2 新" && hidden == "旧"
+                if sheets == "旧 (hidden), 1 新" && hidden == "旧"
         ),
         "{error}"
     );
     let empty = build_workbook(&[("旧", "hidden", ""), ("新", "visible", "")]);
     let error = read_workbook(&empty, None).unwrap_err();
     assert!(
-        matches!(&error, WorkbookError::NoRows(list) if list == "1 旧 (hidden), 2 新"),
+        matches!(&error, WorkbookError::NoRows(list) if list == "旧 (hidden), 1 新"),
         "{error}"
     );
+}
+
+#[test]
+fn charts_are_counted_among_the_tabs_and_cannot_be_chosen() {
+    let cells = row_xml(1, &[("", "<v>1</v>")]);
+    let mut parts = workbook_parts(&[
+        ("图", "visible", ""),
+        ("旧图", "hidden", ""),
+        ("在职", "visible", &cells),
+        ("离职", "visible", &cells),
+    ]);
+    let relations = parts.iter_mut().find(|(name, _)| name.ends_with("workbook.xml.rels")).unwrap();
+    for n in [1, 2] {
+        let target = format!("worksheet\" Target=\"worksheets/sheet{n}.xml");
+        assert!(relations.1.contains(&target));
+        relations.1 = relations.1.replace(&target, &target.replace("worksheet", "chartsheet"));
+    }
+    let bytes = zip_parts(&parts);
+    for (wanted, name) in [(None, "在职"), (Some("2"), "在职"), (Some("3"), "离职")] {
+        assert_eq!(read_workbook(&bytes, wanted).unwrap().0, name, "{wanted:?}");
+    }
+    for wanted in ["1", "图", "旧图"] {
+        let error = read_workbook(&bytes, Some(wanted)).unwrap_err();
+        assert!(matches!(error, WorkbookError::NoCells { .. }), "{error}");
+        let list = "1 图 (no cells), 旧图 (hidden), 2 在职, 3 离职";
+        assert!(error.to_string().contains(list), "{error}");
+    }
 }
 
 #[test]

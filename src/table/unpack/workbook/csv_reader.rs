@@ -210,7 +210,7 @@ impl CsvReader {
         let Package { archive, mut sheets, context, .. } = package;
         let sheet = sheets.swap_remove(index);
         let cells = OpenSheet::try_new(MutBorrow::new(archive), |archive| {
-            let part = archive.borrow_mut().by_index(sheet.part)?;
+            let part = archive.borrow_mut().by_index(sheet.part()?)?;
             let cells = SheetCells::new(part, sheet.name, context)?;
             Ok::<_, WorkbookError>(cells.with_conditional_formats(conditional_formats))
         })?;

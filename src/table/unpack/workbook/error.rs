@@ -82,8 +82,28 @@ pub enum WorkbookError {
     ))]
     NoSuchSheet {
         requested: String,
-        /// Every sheet, with its number.
+        /// Every sheet, the visible ones with their numbers.
         sheets: String,
+    },
+    /// The requested sheet is a chart or the like.
+    #[error("{}", tr!(
+        "the sheet {sheet} has no cells: it is a chart, a dialog or macros; the workbook has \
+         {sheets}: choose another one with --sheet",
+        sheet, sheets
+    ))]
+    NoCells {
+        sheet: String,
+        /// Every sheet, the visible ones with their numbers.
+        sheets: String,
+    },
+    /// Several visible sheets may be the one that is meant, and the first is not the best one.
+    #[error("{}", unclear_sheet_message(first, other, *is_empty))]
+    UnclearSheet {
+        first: String,
+        /// The later sheet, which fits better.
+        other: String,
+        /// Whether the first one has no number.
+        is_empty: bool,
     },
     /// All cells of the visible sheets are empty.
     #[error("{}", tr!(
@@ -94,7 +114,7 @@ pub enum WorkbookError {
     /// No visible sheet has a column of numbers.
     #[error("{}", no_numbers_message(sheets, hidden.as_deref()))]
     NoNumbers {
-        /// Every sheet, with its number.
+        /// Every sheet, the visible ones with their numbers.
         sheets: String,
         /// A hidden sheet that has such a column.
         hidden: Option<String>,
@@ -108,6 +128,26 @@ impl WorkbookError {
             Self::Damaged(what) => Self::Damaged(format!("{part}: {what}")),
             error => error,
         }
+    }
+}
+
+fn unclear_sheet_message(first: &str, other: &str, is_empty: bool) -> String {
+    if is_empty {
+        tr!(
+            "the sheet {first} has a column for numbers, but no mobile number in it (no rows, \
+             other text, or formulas without stored values), and the later sheet {other} has some: \
+             choose the one that you mean with --sheet; if formulas have no values, open the \
+             workbook in Excel and save it first",
+            first,
+            other
+        )
+    } else {
+        tr!(
+            "the sheet {first} has a column of numbers, and the later sheet {other} has one that \
+             its header names as mobile numbers: choose the one that you mean with --sheet",
+            first,
+            other
+        )
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) type SheetCells<'a> = CellReader<ZipFile<'a, BufReader<File>>>;
 /// An open workbook.
 pub(crate) struct Package {
     pub archive: Archive,
-    /// The sheets with cells, in the order of their numbers.
+    /// In the order of their tabs.
     pub sheets: Vec<SheetEntry>,
     pub context: Arc<CellContext>,
 }
@@ -34,8 +34,19 @@ pub(crate) struct Package {
 pub(crate) struct SheetEntry {
     pub name: String,
     pub is_visible: bool,
-    /// The position of its part in the archive.
-    pub part: usize,
+    /// The number of its tab, from 1. A hidden sheet has none.
+    pub number: Option<usize>,
+    /// The position of its part in the archive. A chart, a dialog and macros have no cells.
+    pub part: Option<usize>,
+}
+
+impl SheetEntry {
+    pub(crate) fn part(&self) -> Result<usize, WorkbookError> {
+        self.part.ok_or_else(|| {
+            let name = &self.name;
+            WorkbookError::Damaged(tr!("the part of the sheet {name} is missing", name))
+        })
+    }
 }
 
 impl Package {
@@ -77,7 +88,7 @@ impl Package {
     /// The cells of the sheet at `index` of [`Package::sheets`].
     pub(crate) fn cells(&mut self, index: usize) -> Result<SheetCells<'_>, WorkbookError> {
         let sheet = &self.sheets[index];
-        let part = self.archive.by_index(sheet.part)?;
+        let part = self.archive.by_index(sheet.part()?)?;
         CellReader::new(part, sheet.name.clone(), Arc::clone(&self.context))
     }
 }
@@ -204,7 +215,6 @@ fn is_workbook_part(part: &str) -> bool {
 
 /// The part of a workbook that lists its sheets.
 struct SheetList {
-    /// The sheets with cells.
     sheets: Vec<SheetEntry>,
     is_1904: bool,
     calculates_on_load: bool,
@@ -251,17 +261,18 @@ impl SheetList {
         let target = attribute(sheet, "id")?.and_then(|id| related.get(&id)).ok_or_else(|| {
             WorkbookError::Damaged(tr!("the part of the sheet {name} is missing", name))
         })?;
-        if target.kind != "worksheet" {
-            return Ok(());
-        }
-        let state = attribute(sheet, "state")?;
-        let part = parts.require(&target.part)?;
+        let part = match target.kind.as_str() {
+            "worksheet" => Some(parts.require(&target.part)?),
+            _ => None,
+        };
         // Each part is read a few times. Many sheets with the same large part would not end.
-        if self.sheets.iter().any(|other| other.part == part) {
+        if part.is_some() && self.sheets.iter().any(|other| other.part == part) {
             return Err(WorkbookError::Damaged(tr!("two sheets have the same part")));
         }
-        let is_visible = state.is_none_or(|state| state == "visible");
-        self.sheets.push(SheetEntry { name, is_visible, part });
+        let is_visible = attribute(sheet, "state")?.is_none_or(|state| state == "visible");
+        let visible = self.sheets.iter().filter(|sheet| sheet.is_visible).count();
+        let number = is_visible.then_some(visible + 1);
+        self.sheets.push(SheetEntry { name, is_visible, number, part });
         Ok(())
     }
 }
