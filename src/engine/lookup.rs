@@ -17,11 +17,6 @@ use crate::engine::backoff::{Backoff, RetryPolicy};
 /// Extra attempts after a code that no source names ([codes](crate::guide::api#codes)).
 const MAX_UNKNOWN_CODE_RETRIES: u32 = 2;
 
-/// Extra attempts, which do not count, after the token was rejected, one per renewed token
-/// ([codes](crate::guide::api#codes)). A number can meet the end of a token and of the next one;
-/// the bound is for a host that rejects every token for one number.
-const MAX_TOKEN_REJECTIONS: u32 = 2;
-
 /// Extra attempts, which do not count, after the host refused the stream and so did not process the
 /// call.
 const MAX_REFUSED_STREAMS: u32 = 3;
@@ -35,7 +30,10 @@ pub(crate) struct Lookup {
     unknown_codes: u32,
     /// Created at the first failure, because most numbers never fail.
     backoff: Option<Backoff>,
-    token_rejections: u32,
+    /// Whether it was called again, without using up an attempt, after its token was rejected
+    /// ([codes](crate::guide::api#codes)). Only once, because a host can reject every token for
+    /// one number.
+    has_replayed_token: bool,
     refused_streams: u32,
     /// Why the next call is a retry; `None` before the first call.
     retry_cause: Option<RetryCause>,
@@ -107,7 +105,7 @@ impl Lookup {
             failures: 0,
             unknown_codes: 0,
             backoff: None,
-            token_rejections: 0,
+            has_replayed_token: false,
             refused_streams: 0,
             retry_cause: None,
         }
@@ -222,7 +220,8 @@ impl Lookup {
     }
 
     /// If a fresh token is rejected, the run ends; otherwise it would renew tokens for ever
-    /// ([codes](crate::guide::api#codes)).
+    /// ([codes](crate::guide::api#codes)). A number that meets the end of a second token uses up an
+    /// attempt.
     fn on_token_rejected(
         &mut self,
         classified: Classified,
@@ -231,8 +230,7 @@ impl Lookup {
         jitter: &mut fastrand::Rng,
     ) -> Action {
         if token.can_renew && !token.is_fresh {
-            self.token_rejections += 1;
-            return if self.token_rejections > MAX_TOKEN_REJECTIONS {
+            return if std::mem::replace(&mut self.has_replayed_token, true) {
                 self.back_off(classified, retries.max_retries, retries, jitter)
             } else {
                 Action::RetryNow
@@ -518,9 +516,8 @@ mod tests {
     fn a_rejected_token_is_replaced_unless_it_is_fresh_or_given() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         let mut rejected = |token| lookup.next_action(code(40014), token, &RETRIES, &mut jitter);
-        for _ in 0..MAX_TOKEN_REJECTIONS {
-            assert!(matches!(rejected(token(false, true)), Action::RetryNow));
-        }
+        assert!(matches!(rejected(token(false, true)), Action::RetryNow));
+        assert!(matches!(rejected(token(false, true)), Action::RetryAfter(_)));
         let abort = rejected(token(true, true));
         assert!(matches!(abort, Action::Abort(Abort::TokenRejected { fresh: true, .. })));
         let abort = rejected(token(false, false));
@@ -539,11 +536,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(
-            (free, delays),
-            (2, RETRIES.max_retries),
-            "one free replay for each of two tokens"
-        );
+        assert_eq!((free, delays), (1, RETRIES.max_retries), "one replay uses up no attempt");
         assert_eq!((outcome.status, outcome.code), (Status::Failed, Some(Code::Number(40014))));
     }
 

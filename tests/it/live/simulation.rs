@@ -129,7 +129,7 @@ impl Oddities {
 /// The calls of one number, by what they use up.
 #[derive(Default)]
 struct NumberCalls {
-    token_rejections: u32,
+    has_replayed_token: bool,
     refused_streams: u32,
     attempts: u32,
 }
@@ -145,8 +145,8 @@ impl NumberCalls {
             Err(CallError::RefusedStream(_)) if self.refused_streams < 3 => {
                 self.refused_streams += 1;
             }
-            Ok(reply) if is_token_rejected(reply) && self.token_rejections < 2 => {
-                self.token_rejections += 1;
+            Ok(reply) if is_token_rejected(reply) && !self.has_replayed_token => {
+                self.has_replayed_token = true;
             }
             _ => self.attempts += 1,
         }

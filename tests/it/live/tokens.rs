@@ -286,15 +286,21 @@ impl LookupApi for UnluckyNumberApi {
 
 #[test]
 fn a_number_that_meets_the_end_of_two_tokens_is_called_again() {
-    sim_harness::paused_runtime().block_on(async {
-        let api = Arc::<UnluckyNumberApi>::default();
-        let (limits, rate) = (sim_harness::default_limits(), "20".parse().unwrap());
-        let (totals, end) =
-            sim_harness::run_numbers(Arc::clone(&api), limits, rate, 400, |_| {}).await;
-        assert!(matches!(end, RunEnd::Finished), "{end:?}");
-        assert_eq!((totals.rows(Status::Found), totals.token_calls), (400, 3));
-        assert_eq!(totals.retries_for(RetryCause::TokenRejected), 2);
-    });
+    // The lost connection and the second end use up an attempt each, the first end none.
+    for (max_retries, found, attempts) in [(2, 400, 4), (1, 399, 3)] {
+        sim_harness::paused_runtime().block_on(async {
+            let api = Arc::<UnluckyNumberApi>::default();
+            let usual = sim_harness::default_limits();
+            let retry_policy = RetryPolicy { max_retries, ..usual.retry_policy };
+            let (limits, rate) = (RunLimits { retry_policy, ..usual }, "20".parse().unwrap());
+            let (totals, end) =
+                sim_harness::run_numbers(Arc::clone(&api), limits, rate, 400, |_| {}).await;
+            assert!(matches!(end, RunEnd::Finished), "{end:?}");
+            assert_eq!(totals.rows(Status::Found), found);
+            assert_eq!(totals.rows(Status::Failed), 400 - found);
+            assert_eq!(*api.attempts.lock().unwrap(), attempts);
+        });
+    }
 }
 
 #[test]
