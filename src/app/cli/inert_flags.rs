@@ -191,6 +191,14 @@ fn state_rules(args: &StateArgs, is_sandbox: bool) -> Vec<Rule> {
         cause: None,
         reason: || tr!("it needs --max-age"),
     });
+    rules.push(Rule {
+        is_broken: !is_in_memory
+            && !args.max_age.is_zero()
+            && args.max_age_not_found > args.max_age,
+        inert: &["max_age_not_found"],
+        cause: Some("max_age"),
+        reason: || tr!("--max-age is shorter and limits the age of all answers"),
+    });
     rules
 }
 
