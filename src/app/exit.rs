@@ -1,5 +1,6 @@
 //! Exit statuses, and the messages of runs that end early: what happened and what to do.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::domain::redact::sanitize;
 use crate::domain::verdict::{Limit, Remedy};
 use crate::engine::end::RunEnd;
 use crate::engine::lookup::Abort;
+use crate::table::write::sink::SinkError;
 
 /// The [exit statuses](crate::guide::exit_status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,16 +87,38 @@ pub(crate) struct Failure {
     pub exit: Exit,
     /// What happened, where, and what to do.
     pub error: anyhow::Error,
+    /// Whether it gets no message, because the user caused it by closing a pipe.
+    pub is_silent: bool,
 }
 
 impl Failure {
     pub(crate) fn with_message(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, error: anyhow::Error::msg(text.into()) }
+        Self::from_error(exit, anyhow::Error::msg(text.into()))
     }
 
     /// Keeps the error's sources: they are printed too.
     pub(crate) fn from_error(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: error.into() }
+        Self { exit, error: error.into(), is_silent: false }
+    }
+
+    /// An output cannot be written, or a bug has damaged it.
+    pub(crate) fn from_sink_error(error: SinkError) -> Self {
+        let exit = if matches!(error, SinkError::Bug { .. }) { Exit::Error } else { Exit::Output };
+        let kind = error.kind();
+        Self::from_error(exit, error).silence_closed_pipe(kind)
+    }
+
+    /// The same failure, without a message if an error of this kind shows that the program that
+    /// reads an output has ended, as `head` does: the exit status is enough.
+    pub(crate) fn silence_closed_pipe(self, kind: io::ErrorKind) -> Self {
+        Self { is_silent: kind == io::ErrorKind::BrokenPipe, ..self }
+    }
+
+    /// The same failure with a further line.
+    pub(crate) fn with_line(&self, line: &str) -> Self {
+        let Self { exit, error, is_silent } = self;
+        let text = format!("{error:#}\n  {line}");
+        Self { is_silent: *is_silent, ..Self::with_message(*exit, text) }
     }
 }
 

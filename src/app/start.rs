@@ -97,13 +97,11 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Logs and prints the result, and returns its exit status.
 fn report_exit(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
-    let (exit, failure) = match result {
-        Ok(exit) => (exit, None),
-        Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
-    };
-    info!(status = exit.status(), failure = failure.as_deref().map(redact::message), "finished");
-    if let Some(text) = failure {
-        terminal.print_error(&text);
+    let exit = result.as_ref().map_or_else(|failure| failure.exit, |exit| *exit);
+    let text = result.as_ref().err().map(|failure| format!("{:#}", failure.error));
+    info!(status = exit.status(), failure = text.as_deref().map(redact::message), "finished");
+    if let Err(failure) = result {
+        terminal.print_failure(&failure);
     }
     exit.into()
 }

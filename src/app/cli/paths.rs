@@ -251,7 +251,7 @@ pub(crate) fn write_failure(flag: &str, target: impl Display, cause: &io::Error)
         target,
         cause
     );
-    Failure::with_message(Exit::Output, text)
+    Failure::with_message(Exit::Output, text).silence_closed_pipe(cause.kind())
 }
 
 /// The path of the state file.

@@ -183,7 +183,7 @@ async fn compare_files(
     let target = target_from_path(&args.output);
     let flag = "--output";
     let path = target.clone();
-    let unwritable = |error: SinkError| Failure::from_error(Exit::Output, error);
+    let unwritable = Failure::from_sink_error;
     let scratch = scratch_dir(&target);
     let opened = task.run(move |_| Output::open(&target, 0)).await?;
     let output = opened
@@ -273,7 +273,7 @@ fn to_failure(error: ReconcileError, title: String) -> Failure {
         }
         ReconcileError::Interrupted => return Failure::from_error(Exit::Error, error),
     };
-    Failure { exit, error: anyhow::Error::new(error).context(title) }
+    Failure::from_error(exit, anyhow::Error::new(error).context(title))
 }
 
 /// The directory of temporary files: that of the output if it is a file, because its file system

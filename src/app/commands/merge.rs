@@ -155,7 +155,7 @@ fn open_shards(args: &MergeArgs, input: &Source) -> Result<Vec<NamedSource>, Fai
 
 fn to_failure(error: MergeError) -> Failure {
     match error {
-        MergeError::Sink(error) => Failure::from_error(Exit::Output, error),
+        MergeError::Sink(error) => Failure::from_sink_error(error),
         MergeError::Interrupted => Failure::from_error(Exit::Error, error),
         MergeError::Unreadable { .. }
         | MergeError::HeaderMismatch { .. }

@@ -112,7 +112,7 @@ pub(crate) fn is_regular_file(input: &Path) -> bool {
 
 #[must_use]
 pub(crate) fn unreadable_input(input: &Path, error: impl Into<anyhow::Error>) -> Failure {
-    Failure { exit: Exit::Input, error: error.into().context(text::input_name(input)) }
+    Failure::from_error(Exit::Input, error.into().context(text::input_name(input)))
 }
 
 /// # Errors
@@ -306,7 +306,7 @@ impl<'a> InputSpec<'a> {
             } else {
                 Exit::Input
             };
-            Failure { exit, error: anyhow::Error::new(error).context(name.clone()) }
+            Failure::from_error(exit, anyhow::Error::new(error).context(name.clone()))
         })?;
         if opened.delimiter.is_some() && options.encoding.is_some() {
             let text = tr!("{name} is a workbook, which needs no --encoding: leave it out", name);

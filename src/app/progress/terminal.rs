@@ -15,6 +15,7 @@ use tr::tr;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::app::cli::shared_args::{MessageArgs, ProgressChoice};
+use crate::app::exit::Failure;
 use crate::app::progress::bar::{BarContent, UnpaddedTerm, render_lines};
 use crate::app::progress::snapshot::Snapshot;
 use crate::clock;
@@ -232,6 +233,13 @@ impl Terminal {
 
     pub(crate) fn print_error(&self, text: &str) {
         self.print_always(Level::Error, text);
+    }
+
+    /// The message of a failure that has one.
+    pub(crate) fn print_failure(&self, failure: &Failure) {
+        if !failure.is_silent {
+            self.print_error(&format!("{:#}", failure.error));
+        }
     }
 
     /// A panic, which is a bug, is reported like an error. Its text may quote a cell.

@@ -1,6 +1,6 @@
 //! The files of `--summary`, `--metrics` and `--report`. They are opened before the run, so that a
-//! path that cannot be written fails early, and written whatever the result, unless another run
-//! has the state.
+//! path that cannot be written fails early, and written whatever the result, unless the run did not
+//! start and they are those of another run.
 
 use std::io::{self, Write};
 
@@ -52,6 +52,12 @@ impl ReportFiles {
             files.push(ReportFile { flag, target, output, render });
         }
         Ok(Self(files))
+    }
+
+    /// Drops the files that another run opened earlier and will write.
+    pub(crate) fn without_those_of_earlier_runs(mut self) -> Self {
+        self.0.retain(|file| !file.output.is_open_in_earlier_run());
+        self
     }
 
     /// Writes the files, each complete or not at all. Pipes come last, because writing to one may

@@ -2,9 +2,10 @@
 //! target is synced and renamed. Removes temporary files that killed runs left.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, DirEntry, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 use tr::tr;
@@ -47,15 +48,23 @@ impl AtomicFile {
     /// # Errors
     /// The I/O error; `StorageFull` if there is no disk space for `least` bytes.
     pub(crate) fn create(path: PathBuf, least: u64) -> io::Result<Self> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut prefix = OsString::from(".");
-        prefix.push(if name.len() > MAX_NAME_BYTES { OsStr::new("output") } else { name });
-        prefix.push(".");
+        let prefix = temp_prefix(&path).ok_or(io::ErrorKind::InvalidFilename)?;
         let place = parent_dir(&path);
         remove_stale_files(place, &prefix);
         let temporary = create_temp_file(place, &prefix)?;
         check_free_space(temporary.as_file(), least)?;
         Ok(Self { temp_file: temporary, path })
+    }
+
+    /// Whether another run opened the same output earlier and has not finished it. Nothing may have
+    /// been written to this one yet.
+    #[must_use]
+    pub(crate) fn is_open_in_earlier_run(&self) -> bool {
+        let own = self.temp_file.path();
+        let Some(prefix) = temp_prefix(&self.path) else { return false };
+        temp_files(parent_dir(&self.path), &prefix)
+            .filter(|other| other != own && is_locked(other))
+            .any(|other| opening_order(&other) < opening_order(own))
     }
 
     /// Makes the file readable by everybody, unless it replaces one with other permissions.
@@ -131,6 +140,43 @@ fn create_temp_file(place: &Path, prefix: &OsStr) -> io::Result<NamedTempFile> {
     Err(io::Error::other(tr!("another run keeps removing the temporary file")))
 }
 
+/// The beginning of the names of the temporary files for the file at `path`; `None` if it has no
+/// name.
+fn temp_prefix(path: &Path) -> Option<OsString> {
+    let name = path.file_name()?;
+    let mut prefix = OsString::from(".");
+    prefix.push(if name.len() > MAX_NAME_BYTES { OsStr::new("output") } else { name });
+    prefix.push(".");
+    Some(prefix)
+}
+
+/// The temporary files with this beginning.
+fn temp_files(place: &Path, prefix: &OsStr) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    entries.filter(|entry| is_temp_file(entry, prefix)).map(|entry| entry.path())
+}
+
+fn is_temp_file(entry: &DirEntry, prefix: &OsStr) -> bool {
+    let name = entry.file_name();
+    let random = name
+        .as_encoded_bytes()
+        .strip_prefix(prefix.as_encoded_bytes())
+        .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX.as_bytes()));
+    random.is_some_and(|random| random.len() == RANDOM_CHARS)
+        && entry.file_type().is_ok_and(|kind| kind.is_file())
+}
+
+/// Whether another process has the file open.
+fn is_locked(path: &Path) -> bool {
+    File::open(path)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// When an empty temporary file was opened; of two opened at once, the name decides.
+fn opening_order(path: &Path) -> (Option<SystemTime>, &Path) {
+    (fs::metadata(path).and_then(|file| file.modified()).ok(), path)
+}
+
 /// Whether the file still has its name.
 fn still_exists(temporary: &NamedTempFile) -> bool {
     fs::symlink_metadata(temporary.path()).is_ok()
@@ -139,21 +185,12 @@ fn still_exists(temporary: &NamedTempFile) -> bool {
 /// Removes temporary files that killed runs left: those that no run has locked. Errors are ignored,
 /// since the run does not depend on it.
 fn remove_stale_files(place: &Path, prefix: &OsStr) {
-    let Ok(entries) = fs::read_dir(place) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let chance = name
-            .as_encoded_bytes()
-            .strip_prefix(prefix.as_encoded_bytes())
-            .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX.as_bytes()));
-        let ours = chance.is_some_and(|chance| chance.len() == RANDOM_CHARS)
-            && entry.file_type().is_ok_and(|kind| kind.is_file());
-        if ours
-            && let Ok(file) = OpenOptions::new().read(true).write(true).open(entry.path())
+    for path in temp_files(place, prefix) {
+        if let Ok(file) = OpenOptions::new().read(true).write(true).open(&path)
             && file.try_lock().is_ok()
         {
             // Removed while locked: a run that has just created it notices and creates another.
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(&path);
         }
     }
 }
@@ -222,6 +259,8 @@ fn strip_temp_name(error: io::Error) -> io::Error {
 mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, chown};
+    use std::thread::sleep;
+    use std::time::Duration;
 
     fn file_names(place: &Path) -> Vec<OsString> {
         fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name()).collect()
@@ -252,9 +291,12 @@ mod tests {
             file_names(place.path())
         );
         // A second run leaves the first one's alone.
+        sleep(Duration::from_millis(20));
         let second = AtomicFile::create(place.path().join("a.csv"), 0).unwrap();
         assert!(running.temp_file.path().exists());
+        assert!(!running.is_open_in_earlier_run() && second.is_open_in_earlier_run());
         running.persist(&ReplaceRule::Replace).unwrap();
+        assert!(!second.is_open_in_earlier_run(), "the first run has finished it");
         second.persist(&ReplaceRule::Replace).unwrap();
         assert_eq!(file_names(place.path()).len(), others.len() + 1);
     }

@@ -87,6 +87,12 @@ impl Output {
         }
     }
 
+    /// Whether another run opened the same file earlier and has not finished it.
+    #[must_use]
+    pub(crate) fn is_open_in_earlier_run(&self) -> bool {
+        matches!(self, Self::File(draft) if draft.is_open_in_earlier_run())
+    }
+
     /// Flushes the output, and syncs a temporary file and renames it to the target.
     ///
     /// # Errors

@@ -277,6 +277,9 @@ fn a_closed_pipe_is_silent() {
     let old = workdir.write_file("old.csv", table("a")).display().to_string();
     let new = workdir.write_file("new.csv", table("b")).display().to_string();
     let input = workdir.write_file("in.csv", "mobile\n13800138000\n").display().to_string();
+    let row = "mobile,userid,exclusive_userids,status,errcode,errmsg\n13800138000,u,,found,0,ok\n";
+    let resolved = workdir.write_file("resolved.csv", row).display().to_string();
+    let output = workdir.path("out.csv").display().to_string();
     for (line, status) in [
         (vec!["--help"], 0),
         (vec!["--version"], 0),
@@ -289,6 +292,11 @@ fn a_closed_pipe_is_silent() {
         (vec!["plan", &input], 0),
         // The exit status still tells that there are differences.
         (vec!["diff", "-q", &old, &new], 10),
+        // It tells that the table is incomplete.
+        (vec!["resolve", "-q", "--sandbox", "-o", "-", &input], 7),
+        (vec!["resolve", "-q", "--sandbox", "-o", &output, "--failed", "-", &input], 7),
+        (vec!["resolve", "-q", "--sandbox", "-o", &output, "--metrics", "-", &input], 7),
+        (vec!["merge", "-q", "-o", "-", &input, &resolved], 7),
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

@@ -2,12 +2,15 @@
 //! finished ones by age.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
 use dingmap::testing::sandbox::Script;
+use serde_json::Value;
 
 use crate::support::interrupted_runs::{
     interrupt_after_calls, numbers_table, resolvable_numbers, run_and_count_calls, shell_command,
@@ -277,6 +280,63 @@ fn a_locked_state_is_reported_or_waited_for() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
     assert_eq!(workdir.file_names(), ["first.csv", "second.csv", "staff.csv"]);
+}
+
+/// The address of a server that does not speak Redis' protocol.
+fn unsuitable_shared_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            }
+        }
+    });
+    format!("redis://{address}")
+}
+
+#[test]
+fn a_run_that_cannot_start_leaves_the_reports_of_an_earlier_run_that_works() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let table = numbers_table(&resolvable_numbers(9));
+    let (input, output) = (workdir.write_file("staff.csv", &table), workdir.path("out.csv"));
+    let flags = ["summary", "metrics", "report"].map(|name| (format!("--{name}"), name));
+    let resolve = |input: &Path, output: &Path| {
+        let mut command = api.resolve(input, output);
+        for (flag, name) in &flags {
+            command.arg(flag).arg(workdir.path(name));
+        }
+        command.arg("--no-state");
+        command
+    };
+    let exit_status = || {
+        let summary = fs::read_to_string(workdir.path("summary")).unwrap();
+        serde_json::from_str::<Value>(&summary).unwrap()["exit_status"].as_u64()
+    };
+    // It works until its input, a pipe, is closed.
+    let mut first = Process::start(resolve(Path::new("-"), &output).stdin(Stdio::piped()));
+    let mut rows = first.child.stdin.take().unwrap();
+    rows.write_all(table.as_bytes()).unwrap();
+    wait_until("the first call", || (!api.call_log().calls().is_empty()).then_some(()));
+    let url = unsuitable_shared_url();
+    let status = |flags: &[&str]| run(resolve(&input, &output).args(flags)).status;
+    let missing_secret = run(resolve(&input, &output).env_remove("DINGTALK_APP_SECRET")).status;
+    assert_eq!(missing_secret, Some(5));
+    assert_eq!(status(&["--shared", &url]), Some(2));
+    assert_eq!(status(&["-c", "nobody"]), Some(3));
+    let missing_directory = run(&mut resolve(&input, &workdir.path("no/out.csv"))).status;
+    assert_eq!(missing_directory, Some(7));
+    for (_, name) in &flags {
+        assert!(!workdir.path(name).exists(), "{name}");
+    }
+    drop(rows);
+    assert_eq!(first.wait().status, Some(0));
+    assert_eq!(exit_status(), Some(0));
+    // Nobody else writes the reports now.
+    assert_eq!(status(&["-c", "nobody"]), Some(3));
+    assert_eq!(exit_status(), Some(3));
+    assert_eq!(workdir.file_names(), ["metrics", "out.csv", "report", "staff.csv", "summary"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::app::commands::resolve::connect::ApiConnection;
 use crate::app::commands::resolve::finish::{self, CompletedRun, RunSetup};
 use crate::app::commands::resolve::in_place::{self, Original};
 use crate::app::commands::resolve::join_quota::{self, SharedServer};
-use crate::app::commands::resolve::open_state::{self, RunFailure};
+use crate::app::commands::resolve::open_state::{self, RunFailure, Stage};
 use crate::app::commands::resolve::outputs;
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, RunLoop};
@@ -98,20 +98,22 @@ async fn run_with_reports(
     let mut summary = RunSummary::new(args, &args.input.display().to_string());
     summary.details.output = options.targets.output.to_string();
     let result = run_stages(args, terminal, options, &mut handlers, &mut summary).await;
-    let result = match result {
-        // The report of the run that has the state is the one to be written.
-        Err(RunFailure { failure, is_refused: true }) => return Err(failure),
-        result => result.map_err(|error| error.failure),
-    };
+    let stage = result.as_ref().map_or_else(|error| error.stage, |_| Stage::Started);
+    let result = result.map_err(|error| error.failure);
     summary.record_end(&result);
-    let write = move || files.write(&summary);
+    let write = move || match stage {
+        Stage::Refused => Ok(()),
+        // The report of a run that works is worth more than that of one that did not start.
+        Stage::NotStarted => files.without_those_of_earlier_runs().write(&summary),
+        Stage::Started => files.write(&summary),
+    };
     let interrupted = tr!("interrupted while writing --summary, --metrics or --report");
     let written = handlers.signals.finish_blocking(write, interrupted).await;
     match (written.flatten(), result) {
         (Ok(()), result) => result,
         (Err(failure), Ok(_)) => Err(failure),
         (Err(failure), Err(first)) => {
-            terminal.print_error(&format!("{:#}", failure.error));
+            terminal.print_failure(&failure);
             Err(first)
         }
     }
@@ -180,8 +182,10 @@ async fn run_stages(
     let limits = RunLimits { read_to_end: total_rows.is_some(), ..options.limits };
     let (source, format) = (input.source, input.format);
     let prepared = PreparedRun { limits, source, format, outputs, api, answers, quota };
-    let completed = run_loop(prepared, &setup, handlers, summary).await?;
-    Ok(finish::finish(completed, &setup, &mut handlers.signals, summary).await?)
+    let completed =
+        run_loop(prepared, &setup, handlers, summary).await.map_err(RunFailure::after_start)?;
+    let finished = finish::finish(completed, &setup, &mut handlers.signals, summary).await;
+    finished.map_err(RunFailure::after_start)
 }
 
 /// The opened input, and what a scan before the first call found.

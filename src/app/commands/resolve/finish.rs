@@ -15,7 +15,7 @@ use crate::app::cli::paths::{self, OutputTargets};
 use crate::app::commands::open_input;
 use crate::app::commands::resolve::in_place::Original;
 use crate::app::commands::resolve::open_state::{self, FlushedAnswers};
-use crate::app::commands::resolve::outputs::{WriterError, sink_failure};
+use crate::app::commands::resolve::outputs::WriterError;
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, Driven};
 use crate::app::commands::state::messages::{StateKind, with_resume_hint};
@@ -177,7 +177,7 @@ fn write_output(
     } else {
         Vec::new()
     };
-    outputs.finish(&tail, rule).map_err(|error| add_hint(sink_failure(error)))
+    outputs.finish(&tail, rule).map_err(|error| add_hint(Failure::from_sink_error(error)))
 }
 
 /// Whether the file has what a run last wrote to it.
@@ -322,6 +322,6 @@ impl RunSetup<'_> {
                 path = path.display()
             ),
         };
-        Failure::with_message(failure.exit, format!("{:#}\n  {location}", failure.error))
+        failure.with_line(&location)
     }
 }

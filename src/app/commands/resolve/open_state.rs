@@ -2,6 +2,7 @@
 //! resumed.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
@@ -15,10 +16,10 @@ use crate::app::cli::input_args::{
 use crate::app::cli::options::ApiConfig;
 use crate::app::cli::paths::{StatePath, run_state_path};
 use crate::app::cli::shared_args::StateArgs;
+use crate::app::commands::open_input;
 use crate::app::commands::state::messages::{StateKind, resume_message, state_failure};
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::{Level, Terminal};
-use crate::app::report::text;
 use crate::app::signals::Signals;
 use crate::store::answers::Answers;
 use crate::store::disk::database::{State, StateError};
@@ -215,24 +216,36 @@ fn finish_fingerprint(
     if !is_regular {
         return Ok(fingerprint.with("stream", input.as_os_str().as_encoded_bytes()).to_string());
     }
-    let unreadable = |error| Failure {
-        exit: Exit::Input,
-        error: anyhow::Error::new(error).context(text::input_name(input)),
-    };
+    let unreadable = |error: io::Error| open_input::unreadable_input(input, error);
     let file = File::open(input).map_err(unreadable)?;
     Ok(fingerprint.with_content(file).map_err(unreadable)?.to_string())
 }
 
-/// Why a run failed.
+/// Why a run failed, and when.
 pub(crate) struct RunFailure {
     pub failure: Failure,
-    /// Whether another run has the state: then this run is refused, and has no report of its own.
-    pub is_refused: bool,
+    pub stage: Stage,
+}
+
+/// How far a run came, which decides which reports it writes.
+#[derive(Clone, Copy)]
+pub(crate) enum Stage {
+    /// Another run has the state: the reports are those of that run.
+    Refused,
+    /// The run ended before it could call.
+    NotStarted,
+    Started,
+}
+
+impl RunFailure {
+    pub(crate) fn after_start(failure: Failure) -> Self {
+        Self { failure, stage: Stage::Started }
+    }
 }
 
 impl From<Failure> for RunFailure {
     fn from(failure: Failure) -> Self {
-        Self { failure, is_refused: false }
+        Self { failure, stage: Stage::NotStarted }
     }
 }
 
@@ -248,14 +261,16 @@ pub(crate) async fn open_state(
     let Some(options) = options else { return Ok(Answers::default()) };
     let path = &options.location.path;
     let mut opened = open_on_thread(&options, false, signals).await;
-    let mut is_refused = false;
+    let mut stage = Stage::NotStarted;
     if let Err(OpenError::State(error @ StateError::Lock(LockError::InUse(_)))) = &opened {
-        is_refused = true;
+        stage = Stage::Refused;
         if options.should_wait {
             terminal.print(&waiting_message(path, error));
             opened = open_on_thread(&options, true, signals).await;
             // The other run is still working, unless the wait has ended.
-            is_refused = matches!(opened, Err(OpenError::Interrupted(_)));
+            if !matches!(opened, Err(OpenError::Interrupted(_))) {
+                stage = Stage::NotStarted;
+            }
         }
     }
     let OpenedState { answers, damaged_path, earlier_run } = opened.map_err(|error| {
@@ -263,7 +278,7 @@ pub(crate) async fn open_state(
             OpenError::State(error) => state_failure(path, &error),
             OpenError::Interrupted(failure) => failure,
         };
-        RunFailure { failure, is_refused }
+        RunFailure { failure, stage }
     })?;
     if let Some(damaged_path) = damaged_path {
         let warning = tr!(

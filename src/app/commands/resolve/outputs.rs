@@ -28,14 +28,7 @@ pub(crate) async fn open_outputs(
 ) -> Result<Outputs, Failure> {
     let open = move || open_outputs_blocking(targets, &header, style);
     let outputs = signals.run_blocking(open, tr!("interrupted while opening the output")).await?;
-    outputs.map_err(sink_failure)
-}
-
-/// The failure for an output that cannot be written, or that a bug has damaged.
-#[must_use]
-pub(crate) fn sink_failure(error: SinkError) -> Failure {
-    let exit = if matches!(error, SinkError::Bug { .. }) { Exit::Error } else { Exit::Output };
-    Failure::from_error(exit, error)
+    outputs.map_err(Failure::from_sink_error)
 }
 
 fn open_outputs_blocking(
@@ -85,7 +78,7 @@ impl WriterError {
                 Exit::Error,
                 tr!("the writer ended unexpectedly; this is a bug, please report it"),
             ),
-            Self::Sink(error) => sink_failure(error),
+            Self::Sink(error) => Failure::from_sink_error(error),
         }
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn with_resume_hint(
             tr!("the answers are in the file; the same command asks the remaining rows")
         }
     };
-    Failure::with_message(failure.exit, format!("{:#}\n  {outlook}", failure.error))
+    failure.with_line(&outlook)
 }
 
 #[must_use]
