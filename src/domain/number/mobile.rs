@@ -285,6 +285,11 @@ impl std::str::FromStr for DefaultRegion {
         let unknown = || tr!("invalid region '{text}': use two letters such as CN, HK or SG", text);
         let region: Region =
             text.to_ascii_uppercase().as_str().try_into().map_err(|_| unknown())?;
+        // Without the library's tables: loading them takes longer than the rest of a start, and
+        // the usual list has only mainland numbers.
+        if region == Self::CHINA.0 {
+            return Ok(Self::CHINA);
+        }
         match PHONE_NUMBER_UTIL.get_country_code_for_region(region) {
             Some(_) => Ok(Self(region)),
             None => Err(unknown()),
