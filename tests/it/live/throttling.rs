@@ -36,7 +36,10 @@ const LATENCY: Duration = Duration::from_millis(900);
 const WORKERS: usize = 16;
 /// The call that meets the limit first.
 const FIRST_THROTTLED: usize = 40;
-const ROWS: usize = 1400;
+/// So many that calls go on after each pause.
+const ROWS: usize = 200;
+/// So many that the rate recovers.
+const RECOVERY_ROWS: usize = 1400;
 /// Calls a second.
 const CALLS_PER_SECOND: f64 = 20.0;
 
@@ -180,7 +183,7 @@ struct SimResult {
     rates: Vec<f64>,
 }
 
-fn simulate(reply: Reply) -> SimResult {
+fn simulate(reply: Reply, rows: usize) -> SimResult {
     let usual = sim_harness::default_limits();
     // No attempt may be used up, so that none beyond the first is needed.
     let settings = RunLimits {
@@ -202,7 +205,7 @@ fn simulate(reply: Reply) -> SimResult {
             api,
             settings,
             Rate::from_per_second(CALLS_PER_SECOND),
-            ROWS,
+            rows,
             announce,
         )
         .await;
@@ -215,7 +218,7 @@ fn simulate(reply: Reply) -> SimResult {
 fn one_pause_applies_to_all_workers_for_the_requested_time() {
     for ThrottleCase { name, reply, limit: cause, pause_secs: (least, most) } in throttle_cases() {
         let name = format!("{name}: {reply:?}");
-        let SimResult { totals: report, end, calls, .. } = simulate(reply);
+        let SimResult { totals: report, end, calls, .. } = simulate(reply, ROWS);
         assert!(matches!(end, RunEnd::Finished), "{name}: {end:?}");
         assert_eq!(report.rows(Status::Found), ROWS as u64, "{name}: no attempt was used up");
         let refused = calls.iter().filter(|(_, throttled)| *throttled).count();
@@ -243,7 +246,8 @@ fn one_pause_applies_to_all_workers_for_the_requested_time() {
 #[test]
 fn only_app_throttling_lowers_the_rate_and_it_recovers_in_steps() {
     for ThrottleCase { name, reply, limit: cause, pause_secs: rest } in throttle_cases() {
-        let SimResult { rates, calls, .. } = simulate(reply);
+        let rows = if cause == Limit::App { RECOVERY_ROWS } else { ROWS };
+        let SimResult { rates, calls, .. } = simulate(reply, rows);
         if cause == Limit::App {
             let steps = [0.8, 0.85, 0.9, 0.95, 1.0].map(|share| share * CALLS_PER_SECOND);
             // A long rest is time without a complaint too, and takes the first step back.
