@@ -10,6 +10,7 @@ pub(crate) mod dialect;
 pub(crate) mod encoding;
 pub(crate) mod extra_columns;
 pub(crate) mod file_type;
+pub(crate) mod header_row;
 pub(crate) mod header_words;
 pub(crate) mod json;
 pub(crate) mod layout;

@@ -41,14 +41,14 @@ pub enum SourceError {
     TypeOrTable(FileType),
     /// The rows of the output would have more than [`MAX_COLUMNS`] cells, which no command reads.
     #[error("{}", tr!(
-        "line {line}: cells in the first row: {width}, and the output adds {added} more; a row has \
-         {most} cells at most: remove columns, then run again",
+        "line {line}: cells in this row: {width}, and the output adds {added} more; a row has \
+         {most} cells at most: remove cells or columns, then run again",
         line, width, added, most = MAX_COLUMNS
     ))]
     NoRoomForAnswers {
-        /// The line on which the table starts, counted from 1.
+        /// The line on which the row starts, or the table, counted from 1.
         line: u64,
-        /// The number of cells of the first row.
+        /// The number of cells of the row, or of the first one.
         width: usize,
         /// The number of cells that are appended.
         added: usize,
@@ -65,7 +65,7 @@ pub enum SourceError {
     /// No cell of the number columns could be meant as a number.
     #[error(
         "{}",
-        no_number_message(*rows, columns)
+        no_number_message(*rows, columns, *has_answers)
             + &missing_values_hint(missing_values)
             + &title_hint(*titles)
     )]
@@ -78,6 +78,8 @@ pub enum SourceError {
         missing_values: Arc<MissingValues>,
         /// The lines that look like a title.
         titles: TitleLines,
+        /// Whether the table has answers already.
+        has_answers: bool,
     },
     /// A row has more cells than the first one.
     #[error(
@@ -180,7 +182,16 @@ fn no_rows_message(has_header: bool) -> String {
     }
 }
 
-fn no_number_message(rows: u64, columns: &ColumnList) -> String {
+fn no_number_message(rows: u64, columns: &ColumnList, has_answers: bool) -> String {
+    if has_answers {
+        return tr!(
+            "no cell in column {columns} could be meant as a phone number, so there is nothing to \
+             retry (rows: {rows}); correct the numbers in this file, or name the right column with \
+             --column, then run again",
+            columns,
+            rows
+        );
+    }
     tr!(
         "no cell in column {columns} could be meant as a phone number: none of them has seven \
          digits (rows: {rows}); name the right column with --column, give the right --delimiter, \

@@ -22,6 +22,8 @@ pub struct Header {
     pub first_row: Vec<String>,
     /// The names of the appended columns, if there is a header row.
     pub appended_names: Option<Vec<String>>,
+    /// The number of delimiters before them: columns without a name may be in between.
+    pub answer_delimiters: usize,
     /// The character between two cells.
     pub delimiter: char,
     /// The encoding of the table.
@@ -61,6 +63,7 @@ impl Header {
             terminator,
             first_row: layout.first_row.clone(),
             appended_names: names,
+            answer_delimiters: 1 + layout.unnamed_columns,
             delimiter: layout.dialect.delimiter,
             encoding: layout.dialect.encoding,
         })

@@ -219,6 +219,8 @@ struct RoundTrip {
     output: Vec<u8>,
     lines: Vec<u64>,
     numbers: Vec<String>,
+    /// How many delimiters are between each row and its answer.
+    delimiters: Vec<usize>,
     /// The input's bytes as the source gave them.
     pieces: Vec<u8>,
 }
@@ -230,12 +232,18 @@ fn round_trip(mut source: Source, case: &Case) -> Result<RoundTrip, SourceError>
         Sink::create(Target::File(path.clone()), source.header(), SinkOptions::default()).unwrap();
     let head = source.header();
     let pieces = [head.bom.as_slice(), &head.raw, &head.terminator].concat();
-    let mut passed =
-        RoundTrip { output: Vec::new(), lines: Vec::new(), numbers: Vec::new(), pieces };
+    let mut passed = RoundTrip {
+        output: Vec::new(),
+        lines: Vec::new(),
+        numbers: Vec::new(),
+        delimiters: Vec::new(),
+        pieces,
+    };
     while let Some(batch) = source.next_batch(case.batch_rows)? {
         assert!((1..=case.batch_rows).contains(&batch.len()));
         for row in 0..batch.len() {
             passed.lines.push(batch.line(row));
+            passed.delimiters.push(batch.answer_delimiters(row));
             passed.numbers.extend(batch.cells(row).map(str::to_owned));
             for piece in [batch.leading_blanks(row), batch.content(row), batch.terminator(row)] {
                 passed.pieces.extend_from_slice(piece);
@@ -360,9 +368,12 @@ proptest! {
         };
         let source =
             Source::open(Box::new(reader), &detect, &|cell: &str| cell.starts_with('1'));
-        let shape = source.as_ref().map(|source| (source.width(), source.dialect().delimiter)).ok();
+        let shape = source.as_ref().ok().map(|source| {
+            let dialect = source.dialect();
+            (source.width(), dialect.delimiter, dialect.has_headers)
+        });
         let passed = source.and_then(|source| round_trip(source, &case));
-        if let (Ok(passed), Some((width, delimiter))) = (passed, shape) {
+        if let (Ok(passed), Some((width, delimiter, has_headers))) = (passed, shape) {
             prop_assert_eq!(&passed.pieces, &bytes);
             // However oddly a row is quoted, the five cells behind it are cells of their own.
             let after = read(&passed.output, delimiter);
@@ -371,6 +382,13 @@ proptest! {
                 let own: Cells =
                     after.into_iter().map(|cells| cells[..cells.len() - 5].to_vec()).collect();
                 let mut before = read(&bytes, delimiter);
+                // The answer takes the place of an empty cell at the end of a row.
+                let data = before.iter_mut().skip(usize::from(has_headers));
+                for (cells, delimiters) in data.zip(&passed.delimiters) {
+                    if *delimiters == 0 {
+                        prop_assert_eq!(cells.pop(), Some(Vec::new()));
+                    }
+                }
                 for cells in before.iter_mut().filter(|cells| cells.len() < width) {
                     cells.resize(width, Vec::new());
                 }

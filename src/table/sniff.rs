@@ -37,10 +37,10 @@ pub(crate) fn sniff(
     let skip_lines = options.skip_lines.unwrap_or(0);
     let Some(preamble) = parse_preamble(text, skip_lines)? else { return Ok(None) };
     let delimiter = options.delimiter.or(preamble.delimiter);
-    let detector =
-        TitleDetector { text: &all[preamble.byte_len..], complete, options, looks_like_mobile };
+    let (rest, can_grow) = (&all[preamble.byte_len..], can_grow(text));
+    let detector = TitleDetector { text: rest, complete, can_grow, options, looks_like_mobile };
     let titles = match detector.detect(delimiter) {
-        TitleLines::Unknown if can_grow(text) => return Ok(None),
+        TitleLines::Unknown if can_grow => return Ok(None),
         // The user decided how many lines to skip, or that there is no header.
         TitleLines::Skipped(lines)
             if options.skip_lines.is_some() || options.has_headers == Some(false) =>
@@ -103,7 +103,7 @@ fn sniff_table(
             return Err(FrameError::RowTooLong { line: framer.line() }.into());
         }
         FrameResult::NeedMore => return Ok(None),
-        FrameResult::End if options.allow_empty && !options.has_answers => {
+        FrameResult::End if options.allow_empty => {
             let layout = Layout::empty(encoding, sample.delimiter);
             return Ok(Some(Sniffed { preamble, layout, titles }));
         }

@@ -10,10 +10,11 @@ use crate::domain::number::plausible::could_be_number;
 use crate::table::detect::column_error::ColumnList;
 use crate::table::detect::columns::{Column, appended_names};
 use crate::table::detect::country_reading::CountryColumn;
-use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
+use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES, ends_with_delimiter, is_blank_cell};
 use crate::table::detect::encoding::detect_encoding;
 use crate::table::detect::extra_columns::find_appended_column;
 use crate::table::detect::file_type::Recognized;
+use crate::table::detect::header_row::FirstRow;
 use crate::table::detect::layout::{Layout, SourceOptions};
 use crate::table::detect::non_person;
 use crate::table::detect::preamble::TitleLines;
@@ -48,8 +49,8 @@ pub struct Source {
     lossy: bool,
     flexible: bool,
     missing_values: Arc<MissingValues>,
-    /// Whether an error message may suggest `--flexible`.
-    can_be_flexible: bool,
+    /// Whether the table has answers already.
+    has_answers: bool,
     header: Header,
     trailing_blanks: Vec<u8>,
     trusts_quotes: bool,
@@ -57,6 +58,10 @@ pub struct Source {
     allow_empty: bool,
     /// The number of rows that were read.
     rows: u64,
+    /// Whether one of them is neither blank nor certainly something else than a person.
+    has_person: bool,
+    /// The number of cells that are appended to a row.
+    appended: usize,
     /// Whether a cell that could be meant as a number was read.
     has_number: bool,
     /// An error that was met after rows which have to be returned first.
@@ -131,8 +136,9 @@ impl Source {
         let mut framer = Framer::new(layout.dialect.delimiter).with_line(preamble.lines + 1);
         let names = &options.optional_columns;
         let (line, width) = (preamble.lines + 1, layout.width());
-        let added = appended_names(&layout.first_row, names).len();
-        if !options.has_answers && width + added > MAX_COLUMNS {
+        let added =
+            if options.has_answers { 0 } else { appended_names(&layout.first_row, names).len() };
+        if width + added > MAX_COLUMNS {
             return Err(SourceError::NoRoomForAnswers { line, width, added });
         }
         let header = Header::read(&mut decoder, &preamble, &layout, names, &mut framer)?;
@@ -146,13 +152,15 @@ impl Source {
             lossy: options.lossy,
             flexible: options.flexible,
             missing_values: Arc::clone(&options.missing_values),
-            can_be_flexible: !options.has_answers,
+            has_answers: options.has_answers,
             header,
             trailing_blanks: Vec::new(),
             trusts_quotes: options.trusts_quotes,
             requires_numbers: options.requires_numbers,
             allow_empty: options.allow_empty,
             rows: 0,
+            has_person: false,
+            appended: added,
             has_number: false,
             failed: None,
             done: false,
@@ -163,6 +171,12 @@ impl Source {
     #[must_use]
     pub fn dialect(&self) -> &Dialect {
         &self.layout.dialect
+    }
+
+    /// What the first row was taken for.
+    #[must_use]
+    pub(crate) fn first_row_kind(&self) -> FirstRow {
+        self.layout.first_row_kind
     }
 
     /// The number columns, at least one.
@@ -294,9 +308,12 @@ impl Source {
                     batch.push(&self.decoder.raw_row(&row), cells, answer_delimiters);
                     let columns = self.layout.columns.len();
                     if batch.cells(batch.len() - 1).take(columns).any(could_be_number) {
-                        self.has_number = true;
+                        (self.has_number, self.has_person) = (true, true);
                     } else {
-                        batch.set_non_person(self.classify_non_person());
+                        let non_person = self.classify_non_person();
+                        batch.set_non_person(non_person);
+                        self.has_person |=
+                            non_person.is_none() && !self.framer.cells().all(is_blank_cell);
                     }
                     self.rows += 1;
                     let (size, start) = (row.byte_len(), self.decoder.offset());
@@ -330,15 +347,15 @@ impl Source {
 
     /// The number of delimiters between the row and its answer.
     fn check_width(&self, row: &Row<'_>) -> Result<usize, SourceError> {
-        let Dialect { delimiter, .. } = self.layout.dialect;
         let (found, expected) = (self.framer.width(), self.layout.width());
-        let ends_with_delimiter = || {
-            let last = self.framer.cell(expected).is_some_and(<[u8]>::is_empty);
-            last && row.content.ends_with(delimiter.encode_utf8(&mut [0; 4]).as_bytes())
-        };
         // Many exports end each row, but not the header, with a delimiter.
-        if found == expected + 1 && ends_with_delimiter() {
-            return Ok(0);
+        if found > expected && self.framer.cells().skip(expected).all(is_blank_cell) {
+            let is_empty =
+                found == expected + 1 && ends_with_delimiter(row, self.layout.dialect.delimiter);
+            // Answers that the table has already are not appended.
+            if is_empty || self.has_answers {
+                return Ok(0);
+            }
         }
         if found > expected && !self.flexible {
             return Err(SourceError::Ragged {
@@ -346,9 +363,13 @@ impl Source {
                 found,
                 expected,
                 titles: self.titles,
-                can_be_flexible: self.can_be_flexible,
+                can_be_flexible: !self.has_answers,
                 has_escaped_quote: has_escaped_quote(row.content),
             });
+        }
+        if found > expected && found + self.appended > MAX_COLUMNS {
+            let (line, width, added) = (row.line, found, self.appended);
+            return Err(SourceError::NoRoomForAnswers { line, width, added });
         }
         Ok(1 + expected.saturating_sub(found))
     }
@@ -364,7 +385,7 @@ impl Source {
             Some(last) => Err(SourceError::SwallowedRows {
                 first: row.line,
                 last,
-                can_be_flexible: self.can_be_flexible,
+                can_be_flexible: !self.has_answers,
                 has_escaped_quote: has_escaped_quote(row.content),
             }),
         }
@@ -375,9 +396,14 @@ impl Source {
         if !self.requires_numbers || self.has_number {
             return Ok(());
         }
+        // A formula without a value may be a number.
+        let is_empty = self.rows == 0 || (!self.has_person && self.missing_values.count() == 0);
+        if self.allow_empty && is_empty {
+            return Ok(());
+        }
         if self.rows == 0 {
             let has_header = !self.layout.first_row.is_empty();
-            return if self.allow_empty { Ok(()) } else { Err(SourceError::NoRows { has_header }) };
+            return Err(SourceError::NoRows { has_header });
         }
         let columns = self.layout.columns.iter();
         let columns: Vec<_> =
@@ -387,6 +413,7 @@ impl Source {
             columns: ColumnList::new(&columns, &[]),
             missing_values: Arc::clone(&self.missing_values),
             titles: self.titles,
+            has_answers: self.has_answers,
         })
     }
 }
@@ -502,7 +529,7 @@ mod tests {
     #[test]
     fn the_sample_is_read_until_the_column_is_decided() {
         let mut source =
-            open(&[b"x,y\n", b",\n", b"a,b\n", b"c,138\nd,1380\ne,1381", b"\n"]).unwrap();
+            open(&[b"name,y\n", b",\n", b"a,b\n", b"c,138\nd,1380\ne,1381", b"\n"]).unwrap();
         assert_eq!(source.columns()[0].index, 1);
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 4);
         let source = open(&[b"mob", b"ile"]).unwrap();

@@ -292,6 +292,7 @@ impl<'a> InputSpec<'a> {
         let unpack_options = UnpackOptions {
             sheet: self.sheet,
             delimiter: options.delimiter,
+            allow_empty: options.allow_empty,
             rate_sheet: &|csv| self.rate_sheet(csv),
         };
         let name = text::input_name(self.path);

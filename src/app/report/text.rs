@@ -12,7 +12,7 @@ use crate::app::report::hints::Hint;
 use crate::domain::expected::Expected;
 use crate::domain::number::invalid::InvalidKind;
 use crate::domain::outcome::Status;
-use crate::domain::redact::sanitize;
+use crate::domain::redact::{self, sanitize};
 use crate::domain::row_stats::RowStats;
 use crate::domain::shard::Shard;
 use crate::domain::totals::{RetryCause, Totals};
@@ -21,6 +21,7 @@ use crate::store::disk::writer::WriteError;
 use crate::table::detect::columns::Column;
 use crate::table::detect::country_reading::CountryColumn;
 use crate::table::detect::encoding::EncodingReason;
+use crate::table::detect::header_row::FirstRow;
 use crate::table::detect::preamble::{self, TitleLines};
 use crate::table::source::Source;
 use crate::table::write::output::Target;
@@ -107,8 +108,32 @@ pub(crate) fn describe_input(
         title,
         read = read.join(&tr!(", ")),
         columns = columns.join(&tr!(", then ")),
-        hint = preamble::title_hint(source.titles())
+        hint = first_row_hint(source) + &preamble::title_hint(source.titles())
     )
+}
+
+/// The maximum number of column names in a message.
+const MAX_NAMES: usize = 5;
+
+/// What to do if the first row was taken for the wrong thing; otherwise empty.
+fn first_row_hint(source: &Source) -> String {
+    match source.first_row_kind() {
+        FirstRow::Header | FirstRow::Row => String::new(),
+        FirstRow::LikelyHeader => {
+            let names = source.header().first_row.iter();
+            let names: Vec<_> =
+                names.filter_map(|name| redact::column_name(name)).take(MAX_NAMES).collect();
+            tr!(
+                "; the first row ({names}) was read as the header: if it is about a person, add \
+                 --no-headers",
+                names = names.join(&tr!("list" => ", "))
+            )
+        }
+        FirstRow::LikelyRow => tr!(
+            "; the first row has no number and was not read as the header: if it has the names of \
+             the columns, name the one of the numbers with --column"
+        ),
+    }
 }
 
 /// The last message of a run: counts, calls, the result of `--expect`, hints, and where the output

@@ -98,7 +98,8 @@ impl RowFormat {
         let has_expected = options.expected_column.is_some();
         let (mut has_matched, mut has_sent) = (options.has_matched, options.has_sent);
         let mut target_columns = Vec::new();
-        if has_answers {
+        // An input that is completely empty has no columns.
+        if has_answers && source.width() > 0 {
             let find = |name| source.appended_column(name).ok_or(MissingColumn(name));
             for name in ANSWER_COLUMNS {
                 target_columns.push(find(name)?);

@@ -6,7 +6,7 @@ use tr::tr;
 use crate::domain::redact;
 use crate::table::detect::column_error::{ColumnError, ColumnList};
 use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
-use crate::table::detect::dialect::has_number;
+use crate::table::detect::header_row::has_number;
 use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
 use crate::table::detect::suggest::suggest;
 
@@ -166,6 +166,9 @@ impl ColumnDetector<'_> {
             }
             ([], &[index]) if !is_doubtful(index) => {
                 Ok(self.detected(index, tr!("the only column")))
+            }
+            ([] | [_], _) if !self.answer_columns.is_empty() => {
+                Err(ColumnError::NoMobileToRetry { columns: self.list(&candidates) })
             }
             ([] | [_], _) => Err(ColumnError::NoMobileColumn { columns: self.list_all() }),
             (several, _) => {

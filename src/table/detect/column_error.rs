@@ -95,6 +95,16 @@ pub enum ColumnError {
         /// All columns.
         columns: ColumnList,
     },
+    /// No column of a table with answers has numbers.
+    #[error("{}", tr!(
+        "no column of this resolved file has mobile numbers; correct the numbers in it, or name \
+         their column with --column: {columns}",
+        columns
+    ))]
+    NoMobileToRetry {
+        /// All columns but those of the answers.
+        columns: ColumnList,
+    },
     /// Neither header names nor cells indicate a number column.
     #[error("{}", tr!(
         "no column looks like mobile numbers; name the right one with --column: {columns}",
@@ -188,7 +198,10 @@ impl ColumnError {
     /// Whether no column was requested and none could be detected.
     #[must_use]
     pub(crate) fn is_undetected(&self) -> bool {
-        matches!(self, Self::NoMobileColumn { .. } | Self::Ambiguous { .. })
+        matches!(
+            self,
+            Self::NoMobileColumn { .. } | Self::NoMobileToRetry { .. } | Self::Ambiguous { .. }
+        )
     }
 }
 

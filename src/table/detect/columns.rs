@@ -85,9 +85,13 @@ impl Column {
 /// Whether one of `choices` is the name of a column of the first row, which then must be a header.
 /// A pattern proves nothing: it may match a number.
 #[must_use]
-pub(crate) fn has_named_column(choices: &[ColumnChoice], first: &[String]) -> bool {
+pub(crate) fn has_named_column<'a>(
+    choices: impl IntoIterator<Item = &'a ColumnChoice>,
+    first: &[String],
+) -> bool {
     let is_header = |name: &str| first.iter().any(|header| is_same_name(header, name));
-    choices.iter().any(|choice| matches!(choice, ColumnChoice::Name(name) if is_header(name)))
+    let mut choices = choices.into_iter();
+    choices.any(|choice| matches!(choice, ColumnChoice::Name(name) if is_header(name)))
 }
 
 /// Whether two names are the same, ignoring case, full or half width, and spaces around them.

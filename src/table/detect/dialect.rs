@@ -1,11 +1,10 @@
-//! Detects the delimiter of a table, and whether its first row is a header, from a sample.
+//! Reads a sample of a table, and detects its delimiter from it.
 
 use tr::tr;
 
 use crate::table::detect::encoding::{DetectedEncoding, EncodingReason};
-use crate::table::detect::header_words::{self, HeaderMatch};
 use crate::table::raw::encoding::Encoding;
-use crate::table::raw::framer::{FrameResult, Framer};
+use crate::table::raw::framer::{FrameResult, Framer, Row};
 
 /// The format of the input and, by default, of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,17 +72,67 @@ pub(crate) struct Sample {
     pub rows: Vec<Vec<String>>,
     /// The line on which each of them starts; the first line of the sample is line 1.
     pub row_lines: Vec<u64>,
-    /// The number of cells of each row. This covers at least as many rows as `rows`.
-    pub widths: Vec<usize>,
+    /// The width of each row. This covers at least as many rows as `rows`.
+    pub widths: Vec<RowWidth>,
     /// Whether a quoted cell is not closed.
     has_open_quote: bool,
+}
+
+/// The number of cells of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowWidth {
+    pub cells: usize,
+    /// How many of them are blank, at the end of the row.
+    blank_end: usize,
+    ends_with_delimiter: bool,
+}
+
+impl RowWidth {
+    /// The width of the row that `framer` found.
+    fn read(framer: &Framer, row: &Row<'_>, delimiter: char) -> Self {
+        let cells = framer.width();
+        let is_blank = |index: &usize| framer.cell(*index).is_some_and(is_blank_cell);
+        Self {
+            cells,
+            blank_end: (0..cells).rev().take_while(is_blank).count(),
+            ends_with_delimiter: ends_with_delimiter(row, delimiter),
+        }
+    }
+
+    /// Whether the row has the cells of a table of this width, and at most blank ones more.
+    #[must_use]
+    pub(crate) fn fits(self, columns: usize) -> bool {
+        self.cells >= columns && self.cells - self.blank_end <= columns
+    }
+
+    /// How many columns a table has to be wider, so that the blank cells at the end of the row are
+    /// in columns of their own. The answer takes the place of one empty cell.
+    fn unnamed_columns(self, columns: usize) -> usize {
+        match self.cells.saturating_sub(columns) {
+            extra if extra > self.blank_end => 0,
+            1 if self.ends_with_delimiter => 0,
+            extra => extra,
+        }
+    }
+}
+
+/// Whether an unquoted cell has nothing but spaces.
+#[must_use]
+pub(crate) fn is_blank_cell(cell: &[u8]) -> bool {
+    str::from_utf8(cell).is_ok_and(|cell| cell.trim().is_empty())
+}
+
+/// Whether the last cell of a row has no byte.
+#[must_use]
+pub(crate) fn ends_with_delimiter(row: &Row<'_>, delimiter: char) -> bool {
+    row.content.ends_with(delimiter.encode_utf8(&mut [0; 4]).as_bytes())
 }
 
 /// How well a delimiter fits. Scores are compared field by field, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct DelimiterScore {
     has_mobiles: bool,
-    /// Of 1000 rows, those with as many cells as the first.
+    /// Of 1000 rows, those with as many cells as the first, or blank ones more.
     even_rows: usize,
     mobiles: usize,
     columns: usize,
@@ -104,21 +153,18 @@ impl Sample {
         };
         let mut start = 0;
         while start < SAMPLE_BYTES {
-            match framer.frame(&bytes[start..], complete) {
-                Ok(FrameResult::Row(row)) => {
-                    start += row.byte_len();
-                    if sample.row_lines.len() < SAMPLE_ROWS {
-                        sample.row_lines.push(row.line);
-                    }
-                }
+            let row = match framer.frame(&bytes[start..], complete) {
+                Ok(FrameResult::Row(row)) => row,
                 Ok(FrameResult::NeedMore | FrameResult::End) => break,
                 Err(_) => {
                     sample.has_open_quote = true;
                     break;
                 }
-            }
-            sample.widths.push(framer.width());
+            };
+            start += row.byte_len();
+            sample.widths.push(RowWidth::read(&framer, &row, delimiter));
             if sample.rows.len() < SAMPLE_ROWS {
+                sample.row_lines.push(row.line);
                 let cells = framer.cells().map(|cell| String::from_utf8_lossy(cell).into_owned());
                 sample.rows.push(cells.collect());
             }
@@ -148,53 +194,24 @@ impl Sample {
         best
     }
 
+    /// How many columns without a name follow those of the first row: blank cells at the end of
+    /// other rows are in them.
+    #[must_use]
+    pub(crate) fn unnamed_columns(&self) -> usize {
+        let [first, others @ ..] = self.widths.as_slice() else { return 0 };
+        others.iter().map(|width| width.unnamed_columns(first.cells)).max().unwrap_or(0)
+    }
+
     /// How well the delimiter fits. `None` if fewer than half of the rows have the width of the
     /// first.
     fn score(&self, looks_like_mobile: &dyn Fn(&str) -> bool) -> Option<DelimiterScore> {
-        let columns = *self.widths.first().filter(|&&width| width > 1)?;
-        let even = self.widths.iter().filter(|&&width| width == columns).count();
+        let columns = self.widths.first().map(|width| width.cells).filter(|&cells| cells > 1)?;
+        let even = self.widths.iter().filter(|width| width.fits(columns)).count();
         let even_rows = even * 1000 / (self.widths.len() + usize::from(self.has_open_quote));
         let mobiles = self.rows.iter().flatten().filter(|cell| looks_like_mobile(cell)).count();
         let has_mobiles = mobiles > 0;
         (even_rows >= 500).then_some(DelimiterScore { has_mobiles, even_rows, mobiles, columns })
     }
-}
-
-/// A column name does not have this many digits; a damaged number does.
-const MIN_NUMBER_DIGITS: usize = 7;
-
-/// Whether the first of `rows` is a header. It is not if one of its cells is a mobile number or has
-/// as many digits, nor if it has no known column name and is empty where most of the other rows
-/// have a mobile number. In doubt the first row is data, because a row that is taken for a header
-/// gets no answer.
-#[must_use]
-pub(crate) fn has_header_row(
-    rows: &[Vec<String>],
-    looks_like_mobile: &dyn Fn(&str) -> bool,
-) -> bool {
-    let [first, others @ ..] = rows else { return true };
-    if first.iter().any(|cell| has_number(cell, looks_like_mobile)) {
-        return false;
-    }
-    let mobiles = |column: usize| {
-        let cells = others.iter().filter_map(|row| row.get(column));
-        cells.filter(|cell| looks_like_mobile(cell)).count() * 2 > others.len()
-    };
-    let known = first.iter().any(|cell| header_words::match_header(cell) > HeaderMatch::NoMatch);
-    let gap =
-        first.iter().enumerate().any(|(column, cell)| cell.trim().is_empty() && mobiles(column));
-    known || !gap
-}
-
-/// Whether a cell of the first row has a number, or one that is damaged, so that the row is data.
-#[must_use]
-pub(crate) fn has_number(cell: &str, looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
-    // A column name may contain an example: `手机（如13800138000）`.
-    let is_damaged = || {
-        cell.chars().filter(|c| c.is_numeric()).count() >= MIN_NUMBER_DIGITS
-            && header_words::match_header(cell) == HeaderMatch::NoMatch
-    };
-    looks_like_mobile(cell) || is_damaged()
 }
 
 #[cfg(test)]
@@ -227,6 +244,30 @@ mod tests {
     }
 
     #[test]
+    fn blank_cells_after_the_last_column_do_not_matter() {
+        for delimiter in [';', '\t', '|', '，', '；'] {
+            for end in ["", "\"\"", " ", "DD", "\"\"D"] {
+                let row = format!("甲D1380013800{{}}D{end}\n");
+                let text =
+                    ["姓名D手机号\n".to_owned(), row.replace("{}", "0"), row.replace("{}", "1")];
+                let text = text.concat().replace('D', &delimiter.to_string());
+                assert_eq!(detect(&text, true), delimiter, "{end}");
+            }
+        }
+        for (rows, expected) in [
+            ("甲,1,\n乙,2,\n", 0),
+            ("甲,1\n乙,2\n", 0),
+            ("甲\n乙,2,x\n", 0),
+            ("甲,1,\n乙,2,\"\"\n", 1),
+            ("甲,1, \n", 1),
+            ("甲,1,,\n乙,2,\n", 2),
+        ] {
+            let sample = Sample::read(format!("姓名,手机号\n{rows}").as_bytes(), ',', true);
+            assert_eq!(sample.unnamed_columns(), expected, "{rows}");
+        }
+    }
+
+    #[test]
     fn a_single_column_uses_the_default_delimiter() {
         assert_eq!(detect("phone\n13800138000\n", true), ',');
         assert_eq!(detect("13800138000;13800138001\n13800138002\n13800138003\n", true), ',');
@@ -239,24 +280,6 @@ mod tests {
         assert_eq!(Sample::read(b"a,b\nc,", ',', false).rows.len(), 1);
         assert_eq!(Sample::read(b"a,b\nc,", ',', true).rows.len(), 2);
         assert_eq!(Sample::read(b"\"a\n", ',', false).rows.len(), 0);
-    }
-
-    #[test]
-    fn a_number_in_the_first_row_makes_it_data() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let alone = |cells| vec![row(cells)];
-        assert!(has_header_row(&alone(["姓名", "手机号"]), &mobile));
-        assert!(!has_header_row(&alone(["张三", "13800138000"]), &mobile));
-        for damaged in ["010-62345678", "1391111222", "139111122210", "13911112221/13911112229"] {
-            assert!(!has_header_row(&alone(["张三", damaged]), &mobile), "{damaged}");
-        }
-        let below =
-            |first| vec![row(first), row(["李四", "13800138000"]), row(["王五", "13800138001"])];
-        assert!(!has_header_row(&below(["张三", ""]), &mobile), "a row without its number");
-        assert!(
-            has_header_row(&below(["电话", ""]), &mobile)
-                && has_header_row(&below(["甲", "乙"]), &mobile)
-        );
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Detects the layout of a table from a sample and the user's options: dialect, width and columns.
 
-use std::slice;
 use std::sync::Arc;
 
 use tr::tr;
@@ -10,9 +9,10 @@ use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
 use crate::table::detect::country_column::{CountryChoice, CountryColumns, find_country_columns};
 use crate::table::detect::country_reading::CountryColumn;
-use crate::table::detect::dialect::{Dialect, SAMPLE_ROWS, Sample, has_header_row};
+use crate::table::detect::dialect::{Dialect, SAMPLE_ROWS, Sample};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
+use crate::table::detect::header_row::{FirstRow, judge_first_row};
 use crate::table::raw::encoding::Encoding;
 use crate::table::raw::missing_values::MissingValues;
 
@@ -60,26 +60,52 @@ impl SourceOptions {
     pub(crate) fn describes_table(&self) -> bool {
         self.delimiter.is_some() || !self.columns.is_empty()
     }
+
+    /// Whether the user requests a column by a name that is in `row`, which then must be the
+    /// header.
+    #[must_use]
+    pub(crate) fn has_name_in(&self, row: &[String]) -> bool {
+        let beside = self.extra_columns.iter().filter_map(|column| match column {
+            ExtraColumn::Requested { choice, .. } => Some(choice),
+            ExtraColumn::Appended(_) => None,
+        });
+        let country = match &self.country_column {
+            CountryChoice::Column(choice) => Some(choice),
+            CountryChoice::Detect | CountryChoice::None => None,
+        };
+        has_named_column(self.columns.iter().chain(beside).chain(country), row)
+    }
 }
 
 /// The layout of a table.
 pub(crate) struct Layout {
     pub dialect: Dialect,
+    /// What the first row was taken for.
+    pub first_row_kind: FirstRow,
     /// The number columns, at least one.
     pub columns: Vec<Column>,
     /// The country column of each number column.
     pub country_columns: Vec<Option<CountryColumn>>,
     /// The positions, from 0, of the columns that are read beside them.
     pub extra_columns: Vec<usize>,
-    /// The cells of the first row: the column names, if the table has a header.
+    /// The cells of the first row: the column names, if the table has a header. The columns without
+    /// a name that the other rows have are included.
     pub first_row: Vec<String>,
+    /// The number of these columns.
+    pub unnamed_columns: usize,
 }
 
 impl Layout {
-    /// The number of cells of the first row.
+    /// The number of cells of the first row, with the columns without a name.
     #[must_use]
     pub(crate) fn width(&self) -> usize {
         self.first_row.len()
+    }
+
+    /// The number of cells of the first row itself.
+    #[must_use]
+    pub(crate) fn named_columns(&self) -> usize {
+        self.width() - self.unnamed_columns
     }
 
     /// The layout of an empty input.
@@ -88,10 +114,12 @@ impl Layout {
         let column = Column { index: 0, name: None, reason: tr!("the input has no rows") };
         Self {
             dialect: Dialect::new(encoding, delimiter, false),
+            first_row_kind: FirstRow::Row,
             columns: vec![column],
             country_columns: vec![None],
             extra_columns: Vec::new(),
             first_row: Vec::new(),
+            unnamed_columns: 0,
         }
     }
 }
@@ -125,13 +153,14 @@ impl LayoutDetector<'_> {
         let Self { sample, line, encoding: detected_encoding, looks_like_mobile } = *self;
         let first_row: &[String] = sample.rows.first().map_or(&[], Vec::as_slice);
         let choices = &options.columns;
-        let detect_headers = || {
-            has_named_column(choices, first_row)
-                || matches!(&options.country_column, CountryChoice::Column(choice)
-                    if has_named_column(slice::from_ref(choice), first_row))
-                || has_header_row(&sample.rows, looks_like_mobile)
+        let first_row_kind = match options.has_headers {
+            Some(false) if !options.has_answers => FirstRow::Row,
+            None if !options.has_answers && !options.has_name_in(first_row) => {
+                judge_first_row(&sample.rows, looks_like_mobile)
+            }
+            _ => FirstRow::Header,
         };
-        let has_headers = options.has_answers || options.has_headers.unwrap_or_else(detect_headers);
+        let has_headers = first_row_kind.is_header();
         let sample_rows = match sample.rows.as_slice() {
             [_, data @ ..] if has_headers => data,
             rows => rows,
@@ -169,8 +198,19 @@ impl LayoutDetector<'_> {
         };
         let has_more_room = sample.rows.len() < SAMPLE_ROWS;
         let dialect = Dialect::new(detected_encoding, sample.delimiter, has_headers);
-        let first_row = first_row.to_vec();
-        let layout = Layout { dialect, columns, country_columns, extra_columns, first_row };
+        // The answers that a table has already are in its columns.
+        let unnamed_columns = if options.has_answers { 0 } else { sample.unnamed_columns() };
+        let mut first_row = first_row.to_vec();
+        first_row.resize(first_row.len() + unnamed_columns, String::new());
+        let layout = Layout {
+            dialect,
+            first_row_kind,
+            columns,
+            country_columns,
+            extra_columns,
+            first_row,
+            unnamed_columns,
+        };
         match error {
             Some(error) => Detected::HeaderOnly(layout, error),
             None if sample_rows.is_empty() => Detected::NeedsMoreRows(layout),
@@ -221,9 +261,22 @@ mod tests {
             "name,phone\nA,138\n",
             &SourceOptions { has_headers: Some(false), ..SourceOptions::default() }
         ));
-        let named =
-            SourceOptions { columns: vec!["1ST".parse().unwrap()], ..SourceOptions::default() };
-        assert!(has_headers("1st,2nd\nA,138\n", &named));
+        assert!(!has_headers("von,bis\nA,138\n", &default));
+        let choice: ColumnChoice = "VON".parse().unwrap();
+        let flag = "--expect";
+        for named in [
+            SourceOptions { columns: vec![choice.clone()], ..SourceOptions::default() },
+            SourceOptions {
+                country_column: CountryChoice::Column(choice.clone()),
+                ..SourceOptions::default()
+            },
+            SourceOptions {
+                extra_columns: vec![ExtraColumn::Requested { choice, flag }],
+                ..SourceOptions::default()
+            },
+        ] {
+            assert!(has_headers("von,bis\nA,138\n", &named));
+        }
         let country =
             SourceOptions { country_column: "国家".parse().unwrap(), ..SourceOptions::default() };
         assert!(has_headers("国家,13800138000\n德国,138\n", &country));

@@ -150,6 +150,7 @@ mod tests {
     use crate::table::detect::columns::Column;
     use crate::table::detect::dialect::Dialect;
     use crate::table::detect::encoding::{DetectedEncoding, EncodingReason};
+    use crate::table::detect::header_row::FirstRow;
     use crate::table::raw::encoding::Encoding;
 
     fn classified(row: &str, is_first: bool) -> Option<NonPerson> {
@@ -160,10 +161,12 @@ mod tests {
         };
         let layout = Layout {
             dialect: Dialect::new(&encoding, ',', true),
+            first_row_kind: FirstRow::Header,
             columns: vec![Column { index: 1, name: None, reason: String::new() }],
             country_columns: vec![None],
             extra_columns: Vec::new(),
             first_row: ["姓名", "手机号", "备注"].map(str::to_owned).to_vec(),
+            unnamed_columns: 0,
         };
         classify(&row.split(',').collect::<Vec<_>>(), &layout, is_first)
     }

@@ -2,9 +2,10 @@
 
 use tr::tr;
 
-use crate::table::detect::columns::{ANSWER_COLUMNS, has_named_column};
-use crate::table::detect::dialect::{DELIMITERS, Sample, has_header_row, parse_delimiter};
+use crate::table::detect::columns::ANSWER_COLUMNS;
+use crate::table::detect::dialect::{DELIMITERS, Sample, parse_delimiter};
 use crate::table::detect::extra_columns::find_appended_column;
+use crate::table::detect::header_row::{FirstRow, NamedHeader, find_named_header, judge_first_row};
 use crate::table::detect::header_words::{HeaderMatch, match_header};
 use crate::table::detect::layout::SourceOptions;
 
@@ -61,9 +62,6 @@ fn parse_sep_line(line: &[u8]) -> Option<char> {
     single.then(|| parse_delimiter(delimiter).ok()).flatten()
 }
 
-/// The maximum number of rows of a title.
-const MAX_TITLE_ROWS: usize = 5;
-
 /// The lines above the header that look like a title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TitleLines {
@@ -84,31 +82,57 @@ pub(crate) struct TitleDetector<'a> {
     pub text: &'a [u8],
     /// Whether nothing follows the text.
     pub complete: bool,
+    /// Whether more of the text may be read.
+    pub can_grow: bool,
     pub options: &'a SourceOptions,
     /// Whether a cell looks like a mobile number.
     pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
 }
 
 impl TitleDetector<'_> {
-    /// Finds rows with at most one cell, above a header with several, above data of the same
-    /// width. `delimiter` is tried alone if it is known.
+    /// Finds the rows above a header that is known by its names; otherwise rows with at most one
+    /// cell, above a header with several, above data of the same width. `delimiter` is tried alone
+    /// if it is known.
     #[must_use]
     pub(crate) fn detect(&self, delimiter: Option<char>) -> TitleLines {
         let known = delimiter.map(|delimiter| [delimiter]);
         let delimiters = known.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
-        let detected = delimiters.iter().map(|&delimiter| self.detect_with(delimiter));
-        detected.into_iter().find(|&lines| lines != TitleLines::None).unwrap_or(TitleLines::None)
+        let (mut unconfirmed, mut narrow) = (None, TitleLines::None);
+        for &delimiter in delimiters {
+            let sample = Sample::read(self.text, delimiter, self.complete);
+            let is_requested = |row: &[String]| self.has_requested_name(row);
+            let named = find_named_header(&sample.rows, &is_requested, self.looks_like_mobile);
+            let skipped = |index: usize| match sample.row_lines[index] - 1 {
+                _ if index == 0 => TitleLines::None,
+                lines => TitleLines::Skipped(lines),
+            };
+            match named {
+                Some(NamedHeader::Certain(index)) => return skipped(index),
+                Some(NamedHeader::BelowNumbers(index)) => {
+                    return TitleLines::Suspected(sample.row_lines[index] - 1);
+                }
+                Some(NamedHeader::Unconfirmed(index)) => {
+                    unconfirmed.get_or_insert(match skipped(index) {
+                        TitleLines::Skipped(_) if self.can_grow => TitleLines::Unknown,
+                        titles => titles,
+                    });
+                }
+                None if narrow == TitleLines::None => narrow = self.find_narrow_rows(&sample),
+                None => {}
+            }
+        }
+        unconfirmed.unwrap_or(narrow)
     }
 
-    fn detect_with(&self, delimiter: char) -> TitleLines {
-        let sample = Sample::read(self.text, delimiter, self.complete);
+    fn find_narrow_rows(&self, sample: &Sample) -> TitleLines {
         let filled = |row: &Vec<String>| row.iter().filter(|cell| !cell.trim().is_empty()).count();
-        let header = sample.rows.iter().take(MAX_TITLE_ROWS + 1).position(|row| filled(row) > 1);
+        let header = sample.rows.iter().position(|row| filled(row) > 1);
         let Some(header) = header.filter(|&header| header > 0) else { return TitleLines::None };
         let (titles, rows) = sample.rows.split_at(header);
         let has_number = titles.iter().flatten().any(|cell| (self.looks_like_mobile)(cell));
+        let kind = judge_first_row(rows, self.looks_like_mobile);
         // A header may lack most names, but it is then directly above the data.
-        if has_number || !has_header_row(rows, self.looks_like_mobile) {
+        if has_number || kind == FirstRow::Row {
             return TitleLines::None;
         }
         let lines = sample.row_lines[header] - 1;
@@ -117,16 +141,17 @@ impl TitleDetector<'_> {
         let (titles, widths) = sample.widths.split_at(header);
         let Some((width, data)) = widths.split_first() else { return TitleLines::None };
         if data.is_empty() {
-            return match (self.complete, is_known) {
-                (false, _) => TitleLines::Unknown,
-                (true, true) => TitleLines::Skipped(lines),
-                (true, false) => TitleLines::None,
+            return match (self.can_grow, is_known) {
+                (true, _) => TitleLines::Unknown,
+                (false, true) => TitleLines::Skipped(lines),
+                (false, false) => TitleLines::None,
             };
         }
-        let even = data.iter().filter(|&other| other == width).count();
+        let even = data.iter().filter(|other| other.fits(width.cells)).count();
+        let is_narrower = titles.iter().all(|title| title.cells < width.cells);
         if even == 0 || even * 2 < data.len() {
             TitleLines::None
-        } else if is_known || titles.iter().all(|title| title < width) {
+        } else if is_known || (is_narrower && kind.is_header()) {
             TitleLines::Skipped(lines)
         } else {
             TitleLines::Suspected(lines)
@@ -135,10 +160,13 @@ impl TitleDetector<'_> {
 
     /// Whether a row has the name of a column that is known or requested.
     fn is_known_header(&self, row: &[String]) -> bool {
-        let is_answer = || find_appended_column(row, ANSWER_COLUMNS[0]).is_some();
         row.iter().any(|cell| match_header(cell) > HeaderMatch::NoMatch)
-            || has_named_column(&self.options.columns, row)
-            || (self.options.has_answers && is_answer())
+            || self.has_requested_name(row)
+    }
+
+    fn has_requested_name(&self, row: &[String]) -> bool {
+        let is_answer = || find_appended_column(row, ANSWER_COLUMNS[0]).is_some();
+        self.options.has_name_in(row) || (self.options.has_answers && is_answer())
     }
 }
 
@@ -191,7 +219,8 @@ mod tests {
 
     fn detect(text: &str, complete: bool, options: &SourceOptions) -> TitleLines {
         let looks_like_mobile = &|cell: &str| cell.starts_with("138");
-        TitleDetector { text: text.as_bytes(), complete, options, looks_like_mobile }.detect(None)
+        let (text, can_grow) = (text.as_bytes(), !complete);
+        TitleDetector { text, complete, can_grow, options, looks_like_mobile }.detect(None)
     }
 
     #[test]
@@ -215,10 +244,20 @@ mod tests {
             "a\nb,c\n",
             "",
             "name,phone\n,\nx,y\nz,w\n",
-            "138\nname,phone\na,138\n",
         ] {
             assert_eq!(title(text), TitleLines::None, "{text}");
         }
+        assert_eq!(title("138\nname,phone\na,138\n"), TitleLines::Suspected(1));
+        // Several cells, in the header's delimiter or not.
+        for text in [
+            "员工花名册,,2026年11月\n姓名,部门,手机号\na,b,138\n",
+            "制表人：张三,日期：2026-11-30\n姓名;手机号\na;138;\nb;138;\n",
+            "员工名单\n手机号\n138\n",
+        ] {
+            assert_eq!(title(text), TitleLines::Skipped(1), "{text}");
+        }
+        let many = "说明\n".repeat(40);
+        assert_eq!(title(&format!("{many}姓名,手机号\na,138\n")), TitleLines::Skipped(40));
         // The second row may be of a person without a number.
         assert_eq!(title("a,\nb,none\nc,138\n"), TitleLines::Suspected(1));
         assert_eq!(
@@ -239,5 +278,9 @@ mod tests {
         let options = SourceOptions::default();
         assert_eq!(detect("staff\nname,phone\n", false, &options), TitleLines::Unknown);
         assert_eq!(detect("phone\n13", false, &options), TitleLines::None);
+        let titled = "a,联系方式\n姓名,手机号\n";
+        assert_eq!(detect(titled, false, &options), TitleLines::Unknown);
+        let titled = format!("{titled}a,138\n");
+        assert_eq!(detect(&titled, false, &options), TitleLines::Skipped(1));
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct UnpackOptions<'a> {
     pub sheet: Option<&'a str>,
     /// The delimiter of the CSV of a workbook; a comma by default.
     pub delimiter: Option<char>,
+    /// Whether a workbook without rows is read as an empty text.
+    pub allow_empty: bool,
     /// Tells how well a sheet of a workbook fits, to choose one if none was specified.
     pub rate_sheet: &'a RateSheet<'a>,
 }
@@ -94,7 +96,18 @@ pub(crate) fn open(
     match ContainerKind::from_signature(&start) {
         ContainerKind::Zip => {
             let delimiter = options.delimiter.unwrap_or(',');
-            let sheet = workbook::open(file, options.sheet, delimiter, options.rate_sheet)?;
+            let sheet = match workbook::open(file, options.sheet, delimiter, options.rate_sheet) {
+                Err(WorkbookError::NoRows(_)) if options.allow_empty => {
+                    return Ok(UnpackedInput {
+                        delimiter: Some(delimiter),
+                        ..UnpackedInput::text(
+                            Box::new(io::empty()),
+                            Some(tr!("a workbook without rows")),
+                        )
+                    });
+                }
+                opened => opened?,
+            };
             let others = other_sheets_remark(&sheet.other_sheets);
             let description = tr!("sheet {sheet}{others}", sheet = sheet.label, others)
                 + &missing_values_remark(&sheet.missing_values);
@@ -246,7 +259,12 @@ mod tests {
     use crate::table::unpack::workbook::SheetFit;
 
     fn options(sheet: Option<&str>) -> UnpackOptions<'_> {
-        UnpackOptions { sheet, delimiter: None, rate_sheet: &|_| SheetFit::NamedNumbers }
+        UnpackOptions {
+            sheet,
+            delimiter: None,
+            allow_empty: false,
+            rate_sheet: &|_| SheetFit::NamedNumbers,
+        }
     }
 
     fn gzip(text: &[u8]) -> Vec<u8> {

@@ -200,7 +200,8 @@ impl Sink {
                 }
                 sink.copy_raw(&head.raw);
                 if let Some(names) = &head.appended_names {
-                    sink.append_cells(1, &names.iter().map(String::as_str).collect::<Vec<_>>());
+                    let names: Vec<_> = names.iter().map(String::as_str).collect();
+                    sink.append_cells(head.answer_delimiters, &names);
                 }
                 sink.copy_raw(&head.terminator);
                 Ok(sink)
@@ -402,6 +403,7 @@ mod tests {
             raw: b"\nphone".to_vec(),
             terminator: b"\r\n".to_vec(),
             appended_names: names,
+            answer_delimiters: 1,
             delimiter: ';',
             encoding: Encoding::Utf8,
         }

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use crate::support::expected_rows::ANSWER_COLUMNS;
 use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::workbook::build_workbook;
 use crate::support::workdir::Workdir;
 
 /// Resolves `text` over an output of an earlier run. Returns how it ended, what the output is then,
@@ -107,6 +108,11 @@ fn the_whole_input_is_judged_before_retries() {
     assert_eq!(retry(&kept), (Some(0), true));
     let none = format!("{header}y,,,,failed,,busy\nz,n/a,,,failed,,busy\n");
     assert_eq!(retry(&none), (Some(3), true));
+    let input = workdir.write_file("out.csv", &none);
+    let mut command = api.resolve_without_output(&api.endpoint(), &input);
+    let ended = run(command.args(["--retry-failed", "-c", "mobile"]));
+    let message = "so there is nothing to retry (rows: 2); correct the numbers in this file";
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
     assert_eq!(retry(&header), (Some(3), true));
     assert_eq!(api.call_log().calls().len(), 0);
 }
@@ -154,7 +160,19 @@ fn an_input_without_rows_is_refused_unless_a_flag_accepts_it() {
         assert_eq!(output, expected, "{text}");
         assert_eq!(plan(text, &["--allow-empty"]).status, Some(0), "{text}");
     }
-    // Rows without a number are no input without rows.
+    // Nobody is in it, and its rows come out.
+    for (rows, reason) in [
+        (",\n , \n", ",,,invalid,,the cell is empty"),
+        ("合计,0\n", ",,,invalid,,\"a total (合计), not a person\""),
+    ] {
+        let text = format!("name,mobile\n{rows}");
+        assert_refused(&text, &[], "no cell in column 2");
+        let (ended, output, calls) = resolve(&text, &["--allow-empty"]);
+        assert_eq!((ended.status, calls), (Some(0), 0), "{text}{}", ended.stderr);
+        let rows = rows.replace('\n', &format!("{reason}\n"));
+        assert_eq!(output, format!("name,mobile,{names}\n{rows}"));
+    }
+    // A person without a number is a row.
     assert_refused("name,mobile\nx,n/a\n", &["--allow-empty"], "no cell in column 2");
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let input = workdir.write_file("in.csv", "name,mobile\n");
@@ -166,11 +184,39 @@ fn an_input_without_rows_is_refused_unless_a_flag_accepts_it() {
 }
 
 #[test]
+fn a_workbook_without_rows_is_accepted_by_a_flag() {
+    let header = r#"<row r="1"><c t="inlineStr"><is><t>手机号</t></is></c></row>"#;
+    for (cells, expected) in
+        [("", String::new()), (header, format!("\u{feff}手机号,{}\r\n", ANSWER_COLUMNS.join(",")))]
+    {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let book = build_workbook(&[("A", "visible", cells), ("B", "visible", "")]);
+        let (input, output) = (workdir.write_file("in.xlsx", book), workdir.path("out.csv"));
+        let ended = run(&mut api.resolve(&input, &output));
+        assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+        let ended = run(api.resolve(&input, &output).arg("--allow-empty"));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert_eq!(std::fs::read_to_string(&output).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_empty_result_is_accepted_for_a_retry() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let output = workdir.write_file("out.csv", "");
+    let mut command = api.resolve_without_output(&api.endpoint(), &output);
+    assert_eq!(run(command.arg("--retry-failed")).status, Some(3));
+    let ended = run(command.arg("--allow-empty"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "");
+}
+
+#[test]
 fn what_failed_leaves_is_accepted_each_night() {
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     // The column is known by its cells, which a header alone does not have.
     for text in
-        ["name,mobile\nx,13800138000\n", "a,b\nx,13800138000\n", "t\n\na,手机\nx,13800138000\n"]
+        ["name,mobile\nx,13800138000\n", "name,b\nx,13800138000\n", "t\n\na,手机\nx,13800138000\n"]
     {
         let (input, failed) = (workdir.write_file("in.csv", text), workdir.path("failed.csv"));
         let mut command = api.resolve(&input, &workdir.path("out.csv"));

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::support::expected_rows::ANSWER_COLUMNS;
-use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
 /// How the run ended, the output where there is one, and how many calls arrived. Unlike
@@ -82,7 +82,14 @@ fn title_lines_are_skipped_and_kept() {
         ("staff 2024\n", "name,city,mobile\na,b,13800138000\n"),
         ("staff 2024,,\n\n,,\n", "name,city,mobile\na,b,13800138000\n"),
         // No name is known, but the title is too narrow for a row of the table.
-        ("\"staff\r\n2024\"\r\n", "a,b,c\r\na,b,13800138000\r\n"),
+        ("\"staff\r\n2024\"\r\n", "a,b,c\r\nx,7,13800138000\r\n"),
+        // A title of several cells, above a header that is known by its names.
+        ("员工花名册,,2026年11月\n", "姓名,部门,手机号\na,b,13800138000\n"),
+        ("制表人：张三,日期：2026-11-30\n", "姓名,手机号\na,13800138000\n"),
+        ("公司,花名册\n", "姓名,部门,手机号\na,b,13800138000\n"),
+        ("基本信息,,联系方式\n", "姓名,工号,手机号\na,1,13800138000\n"),
+        ("名单\n", "手机号\n13800138000\n"),
+        ("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "姓名,手机号\na,13800138000\n"),
         (",contact,\n", "姓名,手机号,备注\na,13800138000,\n"),
         ("sep=,\nstaff 2024\n", "name,city,mobile\na,b,13800138000\n"),
     ] {
@@ -119,6 +126,8 @@ fn a_doubtful_title_line_suggests_skip_lines() {
         // The user decided.
         ("staff\nname,city,mobile\na,b,13800138000\n", &["--skip-lines", "0"], 3),
         ("staff,\nname,mobile\na,13800138000\n", &["--no-headers"], 0),
+        // The first line may be about a person.
+        ("管理员,13800138001\n姓名,手机号,部门\na,13800138000,x\n", &[], 3),
     ] {
         let (ended, _, _) = resolve_text(text, flags);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
@@ -126,6 +135,76 @@ fn a_doubtful_title_line_suggests_skip_lines() {
     }
     let (ended, _, _) = resolve_text("mobile\n13800138000\n", &[]);
     assert!(!ended.stderr.contains("--skip-lines"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_title_of_several_cells_does_not_hide_the_country_column() {
+    let text = "员工花名册,,2026年11月\n姓名,国家码,手机号\n甲,49,15123456780\n";
+    let (ended, output, calls) = resolve_text(text, &["--show-sent"]);
+    assert_eq!((ended.status, calls), (Some(0), 1), "{}", ended.stderr);
+    let output = output.unwrap();
+    assert!(output.starts_with("员工花名册,,2026年11月\n姓名,国家码,手机号,userid,"), "{output}");
+    assert!(output.ends_with(",+49-15123456780\n"), "{output}");
+}
+
+#[test]
+fn a_person_without_a_number_is_not_taken_for_the_header() {
+    let reason = "not a phone number: it has characters other than digits and + - ( ) . and spaces";
+    for (first, reason) in [
+        ("张三,离职", reason),
+        ("张三,", "the cell is empty"),
+        ("张三,无", "no number: the cell says that there is none"),
+    ] {
+        let text = format!("{first}\n李四,\n王五,13800138000\n");
+        let (ended, output, calls) = resolve_text(&text, &[]);
+        assert_eq!((ended.status, calls), (Some(0), 1), "{}", ended.stderr);
+        let expected = format!(
+            "{first},,,invalid,,{reason}\n李四,,,,invalid,,the cell is empty\n\
+             王五,13800138000,{FOUND_CELLS}\n"
+        );
+        assert_eq!(output.unwrap(), expected);
+        let hint = "; the first row has no number and was not read as the header";
+        assert!(ended.stderr.contains(hint), "{}", ended.stderr);
+        // A name of it that is requested makes it the header.
+        let name = first.split(',').next().unwrap();
+        let (ended, output, _) = resolve_text(&text, &["-c", "2", "--country-column", name]);
+        assert!(!ended.stderr.contains(hint), "{}", ended.stderr);
+        assert!(output.unwrap().starts_with(&format!("{first},userid,")));
+    }
+}
+
+#[test]
+fn a_doubtful_header_is_named() {
+    let text = "Wer,Wann,Womit\nA,2024-05-01,13800138000\nB,2024-05-02,13800138001\n";
+    let hint = "; the first row (Wer, Wann, Womit) was read as the header: if it is about a \
+                person, add --no-headers";
+    let (ended, output, _) = resolve_text(text, &[]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains(hint), "{}", ended.stderr);
+    assert!(output.unwrap().starts_with("Wer,Wann,Womit,userid,"));
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", text);
+    let planned = run(dingmap().arg("plan").arg(&input));
+    assert!(planned.stdout.contains(hint), "{}", planned.stdout);
+    let (ended, output, _) = resolve_text(text, &["--no-headers"]);
+    assert!(!ended.stderr.contains("was read as"), "{}", ended.stderr);
+    assert!(output.unwrap().starts_with("Wer,Wann,Womit,,,invalid,"));
+    let (ended, _, _) = resolve_text("姓名,手机号\nA,13800138000\n", &[]);
+    assert!(!ended.stderr.contains("the first row"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_row_that_leaves_no_room_for_the_answers_is_refused() {
+    for (cells, message) in [
+        (16_380, "line 2: cells in this row: 16380, and the output adds 5 more; a row has 16384"),
+        (16_385, "line 2: the row that begins here has more than 16384 cells"),
+    ] {
+        let row = format!("a,13800138000{}x", ",".repeat(cells - 2));
+        let (ended, output, calls) =
+            resolve_text(&format!("name,mobile\n{row}\n"), &["--flexible"]);
+        assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -42,10 +42,11 @@ fn a_column_without_numbers_is_not_used() {
         let ended = run(&mut retry_command(&api, &file));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         assert!(
-            ended.stderr.contains("no column looks like mobile numbers; name"),
+            ended.stderr.contains("no column of this resolved file has mobile numbers; correct"),
             "{}",
             ended.stderr
         );
+        assert!(!ended.stderr.contains("userid"), "{}", ended.stderr);
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
     assert_eq!(call_count(&api), 0);

@@ -173,7 +173,8 @@ fn copy_through_sink(mut source: Source, case: &RoundTripCase) -> RoundTripResul
     };
     put(&head.raw, &mut passed.expected);
     if let Some(names) = &head.appended_names {
-        to.encode(&appended_cells(1, names, head.delimiter), &mut passed.expected);
+        let names = appended_cells(head.answer_delimiters, names, head.delimiter);
+        to.encode(&names, &mut passed.expected);
     }
     put(&head.terminator, &mut passed.expected);
     let mut line = 1 + line_ends_in(&head.raw, from) + line_ends_in(&head.terminator, from);
