@@ -1,17 +1,16 @@
 //! Finds rows of the table inside the quoted cells of a row: two stray quotes turn the rows between
 //! them into one cell.
 
-use crate::domain::number::plausible::could_be_number;
+use crate::domain::number::plausible::{could_be_number, is_date};
 use crate::table::detect::layout::Layout;
 use crate::table::raw::framer::{Framer, Row, count_line_ends};
 
 /// The line on which `row` ends, if it holds what looks like several rows. `framer` is that which
 /// found the row.
 ///
-/// Without quotes, a line of the file that looks like a row has as many cells as the first row, and
-/// what could be a number in a number column. In a row with lines in its cells, one line may look
-/// like this because of the row's own number; a second one does not, however many lines an address
-/// has.
+/// Without quotes, the first line of such a row is not longer than a row of the table. Then each
+/// line that looks like a row is compared with the row's own number, by which one of them may look
+/// like this: one more does not, however many lines an address has.
 #[must_use]
 pub(crate) fn find_swallowed_rows(framer: &Framer, layout: &Layout, row: &Row<'_>) -> Option<u64> {
     if !framer.has_quotes() {
@@ -24,22 +23,46 @@ pub(crate) fn find_swallowed_rows(framer: &Framer, layout: &Layout, row: &Row<'_
         return None;
     }
     let delimiter = layout.dialect.delimiter;
-    let has_number = |cells: &[&str]| {
-        let mut numbers = layout.columns.iter().filter_map(|column| cells.get(column.index));
-        numbers.any(|cell| could_be_number(cell))
-    };
-    let looks_like_row = |line: &&str| {
-        let cells: Vec<&str> = line.split(delimiter).collect();
-        let is_wide_enough = match cells.len().checked_sub(layout.width()) {
-            Some(0) => true,
-            Some(1) => cells.ends_with(&[""]),
-            _ => false,
-        };
-        is_wide_enough && has_number(&cells)
-    };
     let cells: Vec<_> = framer.cells().map(String::from_utf8_lossy).collect();
     let cells: Vec<&str> = cells.iter().map(|cell| &**cell).collect();
+    if !begins_as_row(&cells, layout) {
+        return None;
+    }
     let text = cells.join(&delimiter.to_string());
+    let looks_like_row =
+        |line: &&str| looks_like_row(&line.split(delimiter).collect::<Vec<_>>(), layout);
     let rows = text.split(['\n', '\r']).filter(looks_like_row).take(2).count();
-    (rows > usize::from(has_number(&cells))).then_some(row.line + line_ends)
+    (rows > usize::from(has_number(&cells, layout))).then_some(row.line + line_ends)
+}
+
+/// Whether the first line of a row with lines in its cells has no more cells than the table. A
+/// quoted cell that begins with several cells is no row that a stray quote has damaged.
+fn begins_as_row(cells: &[&str], layout: &Layout) -> bool {
+    let has_line_end = |cell: &&str| cell.contains(['\n', '\r']);
+    let Some(index) = cells.iter().position(has_line_end) else { return false };
+    let line = cells[index].split(['\n', '\r']).next().unwrap_or_default();
+    let before = cells[..index].iter().copied();
+    has_room_for(before.chain(line.split(layout.dialect.delimiter)), layout)
+}
+
+/// Whether the cells are in columns with names, but for blank ones at the end.
+fn has_room_for<'a>(cells: impl Iterator<Item = &'a str>, layout: &Layout) -> bool {
+    cells.skip(layout.named_columns()).all(|cell| cell.trim().is_empty())
+}
+
+/// Whether the cells of a line are those of a row: as many as in the first row, or fewer, as many
+/// programs write rows without their last cells. In a text, a space follows a comma.
+fn looks_like_row(cells: &[&str], layout: &Layout) -> bool {
+    let is_text = |cell: &&str| cell.is_empty() || cell.starts_with(' ');
+    let is_short = cells.len() < layout.named_columns();
+    has_number(cells, layout)
+        && has_room_for(cells.iter().copied(), layout)
+        && !(is_short && (cells.len() == 1 || cells.iter().any(is_text)))
+}
+
+/// Whether a number column has what could be a number. Dates have as many digits, and histories
+/// have dates.
+fn has_number(cells: &[&str], layout: &Layout) -> bool {
+    let mut numbers = layout.columns.iter().filter_map(|column| cells.get(column.index));
+    numbers.any(|cell| could_be_number(cell) && !is_date(cell))
 }

@@ -49,6 +49,9 @@ fn rows_between_two_stray_quotes_are_reported() {
     let (ended, output, calls) = resolve(text.as_bytes(), &["--flexible"]);
     assert_eq!((ended.status, calls), (Some(0), 3), "{}", ended.stderr);
     assert!(output.unwrap().starts_with("姓名,手机号,备注,userid".as_bytes()));
+    // Rows without their last cells, in one cell.
+    let short = "name,mobile,note,x\nA,13800138001,\"x\nB,13800138002\nC,13800138003,\",y\n";
+    assert_refused(short, &["line 2: the row that begins here ends on line 4", "--flexible"]);
     // One column: the second number of the cell would not be asked.
     assert_refused("mobile\n\"13800138001\n13800138002\n\"13800138003\n", &["line 2", "line 4"]);
 }
@@ -83,10 +86,41 @@ fn an_empty_cell_after_the_last_column_takes_the_answer() {
         &[],
         &format!("mobile,{}\n13800138001,{}\n", names(), answer(1)),
     );
-    // Anything else after the last column is a cell of its own.
-    for row in ["x,13800138001,,", "x,13800138001,\"\"", "x,13800138001, "] {
-        assert_refused(&format!("name,mobile\n{row}\n"), &["line 2: cells in this row: "]);
+    assert_refused("name,mobile\nx,13800138001,,y\n", &["line 2: cells in this row: 4"]);
+}
+
+#[test]
+fn blank_cells_after_the_last_column_are_kept() {
+    for delimiter in [',', ';', '\t', '|', '，'] {
+        // The header gets as many columns without a name as the rows have.
+        for (end, unnamed) in
+            [("D", ""), ("D\"\"", "D"), ("D ", "D"), ("DD", "DD"), ("D\"\"D", "DD")]
+        {
+            // The answer takes the place of one empty cell.
+            let between = if unnamed.is_empty() { "" } else { "D" };
+            let text = format!("nameDmobile\nxD13800138001{end}\nyD13800138002\n");
+            let expected = format!(
+                "nameDmobile{unnamed}D{}\nxD13800138001{end}{between}{}\n\
+                 yD13800138002{unnamed}D{}\n",
+                names().replace(',', "D"),
+                answer(1).replace(',', "D"),
+                answer(2).replace(',', "D"),
+            );
+            let to_text = |text: &str| text.replace('D', &delimiter.to_string());
+            assert_output(&to_text(&text), &[], &to_text(&expected));
+        }
     }
+    // The output is read like the list.
+    let text = "name,mobile\nx,13800138094,\"\"\ny,13800138002\n";
+    let workdir = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let (input, output) = (workdir.write_file("in.csv", text), workdir.path("out.csv"));
+    assert_eq!(run(api.resolve(&input, &output).args(["--max-retries", "0"])).status, Some(4));
+    let first = std::fs::read_to_string(&output).unwrap();
+    let mut command = api.resolve_without_output(&api.endpoint(), &output);
+    let ended = run(command.args(["--retry-failed", "--max-retries", "0"]));
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), first);
 }
 
 #[test]
