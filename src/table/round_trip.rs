@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::table::detect::columns::ColumnChoice;
+use crate::table::detect::country_column::CountryChoice;
 use crate::table::detect::dialect::DELIMITERS;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::raw::encoding::Encoding;
@@ -199,6 +200,8 @@ pub(crate) fn options(case: &Case, width: usize) -> SourceOptions {
         has_headers: Some(case.headers),
         columns: vec![ColumnChoice::Position(case.column % width + 1)],
         skip_lines: Some(0),
+        // A batch then has the numbers only.
+        country_column: CountryChoice::None,
         // A cell may hold any text, and so what looks like rows.
         trusts_quotes: true,
         ..SourceOptions::default()
