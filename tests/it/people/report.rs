@@ -175,7 +175,7 @@ fn untrusted_text_is_escaped_in_the_report() {
         workdir.write_file(&name, format!("\"{cell}\"\n13900000000\n13900000001\n\"{cell}\"\n"));
     let report = workdir.path("run.html");
     let mut command = api.resolve(&input, &workdir.path(format!("{name}.out")));
-    let ended = run(command.args(["-c", "1", "--max-retries", "0", "--report"]).arg(&report));
+    let ended = run(command.args(["-c", HOSTILE, "--max-retries", "0", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let page = parse_page(&report);
     assert_inert(&page);
