@@ -4,7 +4,7 @@ use regex::Regex;
 use tr::tr;
 
 use crate::domain::redact;
-use crate::table::detect::column_error::{ColumnError, ColumnList};
+use crate::table::detect::column_error::{COLUMN_FLAG, ColumnError, ColumnList};
 use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
 use crate::table::detect::header_row::has_number;
 use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
@@ -43,11 +43,7 @@ impl ColumnDetector<'_> {
         }
         let mut columns: Vec<Column> = Vec::with_capacity(choices.len());
         for choice in choices {
-            let column = match choice {
-                ColumnChoice::Name(name) => self.find_by_name(name),
-                &ColumnChoice::Position(position) => self.find_by_position(position),
-                ColumnChoice::Pattern(pattern) => self.find_by_pattern(pattern),
-            }?;
+            let column = self.find(choice, COLUMN_FLAG)?;
             if columns.iter().all(|other| other.index != column.index) {
                 columns.push(column);
             }
@@ -55,9 +51,18 @@ impl ColumnDetector<'_> {
         Ok(columns)
     }
 
-    fn find_by_name(&self, name: &str) -> Result<Column, ColumnError> {
+    /// Finds the column that `flag` requests.
+    fn find(&self, choice: &ColumnChoice, flag: &'static str) -> Result<Column, ColumnError> {
+        match choice {
+            ColumnChoice::Name(name) => self.find_by_name(name, flag),
+            &ColumnChoice::Position(position) => self.find_by_position(position, flag),
+            ColumnChoice::Pattern(pattern) => self.find_by_pattern(pattern, flag),
+        }
+    }
+
+    fn find_by_name(&self, name: &str, flag: &'static str) -> Result<Column, ColumnError> {
         if !self.has_headers {
-            return Err(self.no_headers(name.to_owned()));
+            return Err(self.no_headers(name.to_owned(), flag));
         }
         let alike = self.columns_matching(|header| is_same_name(header, name));
         let exact = self.columns_matching(|header| header == name);
@@ -68,6 +73,7 @@ impl ColumnDetector<'_> {
                     .and_then(redact::column_name);
                 Err(ColumnError::NoSuchName {
                     name: name.to_owned(),
+                    flag,
                     suggestion: near,
                     line: self.line,
                     columns: self.list_all(),
@@ -75,27 +81,30 @@ impl ColumnDetector<'_> {
             }
             (several, _) => {
                 let columns = self.list_with_samples(several);
-                Err(ColumnError::DuplicateName { name: name.to_owned(), line: self.line, columns })
+                let name = name.to_owned();
+                Err(ColumnError::DuplicateName { name, flag, line: self.line, columns })
             }
         }
     }
 
-    fn no_headers(&self, name: String) -> ColumnError {
+    fn no_headers(&self, name: String, flag: &'static str) -> ColumnError {
         let number =
             self.first_row.iter().position(|cell| has_number(cell, self.looks_like_mobile));
         let number = number.map(|index| index + 1);
-        ColumnError::NoHeaders { name, line: self.line, number, width: self.first_row.len() }
+        let width = self.first_row.len();
+        ColumnError::NoHeaders { name, flag, line: self.line, number, width }
     }
 
-    fn find_by_pattern(&self, pattern: &Regex) -> Result<Column, ColumnError> {
+    fn find_by_pattern(&self, pattern: &Regex, flag: &'static str) -> Result<Column, ColumnError> {
         if !self.has_headers {
-            return Err(self.no_headers(format!("/{pattern}/")));
+            return Err(self.no_headers(format!("/{pattern}/"), flag));
         }
         let found = self.columns_matching(|header| {
             pattern.is_match(header) || pattern.is_match(&normalize_name(header))
         });
         let failed = |columns| ColumnError::PatternMismatch {
             pattern: pattern.to_string(),
+            flag,
             several: !found.is_empty(),
             line: self.line,
             columns,
@@ -107,16 +116,17 @@ impl ColumnDetector<'_> {
         }
     }
 
-    fn find_by_position(&self, position: usize) -> Result<Column, ColumnError> {
+    fn find_by_position(&self, position: usize, flag: &'static str) -> Result<Column, ColumnError> {
         if self.has_headers
             && self.columns_matching(|header| header.trim() == position.to_string()).len() == 1
         {
-            return self.find_by_name(&position.to_string());
+            return self.find_by_name(&position.to_string(), flag);
         }
         match position.checked_sub(1).filter(|&index| index < self.first_row.len()) {
             Some(index) => Ok(self.detected(index, tr!("requested by position"))),
             None => Err(ColumnError::NoSuchPosition {
                 position,
+                flag,
                 width: self.first_row.len(),
                 columns: self.list_all(),
             }),
@@ -199,9 +209,7 @@ impl ColumnDetector<'_> {
         choice: &ColumnChoice,
         flag: &'static str,
     ) -> Result<usize, ColumnError> {
-        self.choose(std::slice::from_ref(choice))
-            .map(|columns| columns.first().map_or(0, |column| column.index))
-            .map_err(|error| ColumnError::ForFlag { flag, error: Box::new(error) })
+        self.find(choice, flag).map(|column| column.index)
     }
 
     /// The columns for whose header `matches` returns true.
@@ -431,6 +439,35 @@ mod tests {
             refused(text, false, Some("/mail/"))
                 .contains("no header row, so there is no column \"/mail/\"")
         );
+    }
+
+    #[test]
+    fn an_error_names_the_flag_that_requests_the_column() {
+        let rows = table("国家--column,b,b\n1,2,3");
+        let with_headers = ColumnDetector {
+            first_row: &rows[0],
+            has_headers: true,
+            line: 1,
+            sample_rows: &rows[1..],
+            answer_columns: &[],
+            looks_like_mobile: &mobile,
+        };
+        let error = |detector: ColumnDetector<'_>, choice: &str, flag| {
+            detector.find(&choice.parse().unwrap(), flag).unwrap_err().to_string()
+        };
+        let all = "1 国家--column, 2 b, 3 b";
+        let none = error(with_headers, "/zz/", "--country-column");
+        assert!(none.ends_with(&format!("the right one with --country-column: {all}")), "{none}");
+        let several = error(with_headers, "/b/", "--key");
+        assert!(several.contains("the right one with --key: 2 b"), "{several}");
+        let several = error(with_headers, "/b/", COLUMN_FLAG);
+        assert!(several.contains("with --column, or several with one --column each: 2 b"));
+        for (choice, has_headers) in [("x", true), ("b", true), ("9", true), ("x", false)] {
+            let detector = ColumnDetector { has_headers, ..with_headers };
+            let message = error(detector, choice, "--expect");
+            assert!(message.contains(" with --expect"), "{message}");
+            assert!(!message.replace("国家--column", "").contains("--column"), "{message}");
+        }
     }
 
     #[test]

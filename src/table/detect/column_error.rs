@@ -7,25 +7,30 @@ use tr::tr;
 
 use crate::domain::redact;
 
-/// Why the number column cannot be determined.
+/// The flag that requests number columns. It can be given several times.
+pub(crate) const COLUMN_FLAG: &str = "--column";
+
+/// Why a column cannot be determined.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ColumnError {
     /// No column has the requested name.
     #[error("{}", match suggestion {
         Some(near) => tr!(
             "line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these \
-             with --column: {columns}",
-            line, name, near, columns
+             with {flag}: {columns}",
+            line, name, near, flag, columns
         ),
         None => tr!(
-            "line {line}: there is no column \"{name}\"; name one of these with --column: \
+            "line {line}: there is no column \"{name}\"; name one of these with {flag}: \
              {columns}",
-            line, name, columns
+            line, name, flag, columns
         ),
     })]
     NoSuchName {
         /// The requested name.
         name: String,
+        /// The flag that requests it, with its dashes.
+        flag: &'static str,
         /// A similar name.
         suggestion: Option<String>,
         /// The line of the header row.
@@ -35,22 +40,26 @@ pub enum ColumnError {
     },
     /// Several columns have the requested name.
     #[error("{}", tr!(
-        "line {line}: several columns are called \"{name}\"; give one's position with --column: \
+        "line {line}: several columns are called \"{name}\"; give one's position with {flag}: \
          {columns}",
-        line, name, columns
+        line, name, flag, columns
     ))]
     DuplicateName {
         /// The requested name.
         name: String,
+        /// The flag that requests it, with its dashes.
+        flag: &'static str,
         /// The line of the header row.
         line: u64,
         /// The columns with that name.
         columns: ColumnList,
     },
     /// A pattern matches no column name, or several.
-    #[error("{}", pattern_mismatch_message(pattern, *several, *line, columns))]
+    #[error("{}", pattern_mismatch_message(pattern, *several, *line, flag, columns))]
     PatternMismatch {
         pattern: String,
+        /// The flag that requests it, with its dashes.
+        flag: &'static str,
         /// Whether it matches several names.
         several: bool,
         /// The line of the header row.
@@ -62,18 +71,20 @@ pub enum ColumnError {
     #[error("{}", match number {
         Some(number) => tr!(
             "the file has no header row, as line {line} has a number in column {number}, so there \
-             is no column \"{name}\"; give the column's position with --column, from 1 to {width}",
-            line, number, name, width
+             is no column \"{name}\"; give the column's position with {flag}, from 1 to {width}",
+            line, number, name, flag, width
         ),
         None => tr!(
             "the file has no header row, so there is no column \"{name}\"; give the column's \
-             position with --column, from 1 to {width}",
-            name, width
+             position with {flag}, from 1 to {width}",
+            name, flag, width
         ),
     })]
     NoHeaders {
         /// The requested name.
         name: String,
+        /// The flag that requests it, with its dashes.
+        flag: &'static str,
         /// The line of the first row.
         line: u64,
         /// The position of a cell of the first row that has a number, counted from 1.
@@ -84,12 +95,14 @@ pub enum ColumnError {
     /// The table has no column at the requested position.
     #[error("{}", tr!(
         "there is no column {position}: the file has {width}, counted from 1; give one of these \
-         with --column: {columns}",
-        position, width, columns
+         with {flag}: {columns}",
+        position, width, flag, columns
     ))]
     NoSuchPosition {
         /// The requested position, counted from 1.
         position: usize,
+        /// The flag that requests it, with its dashes.
+        flag: &'static str,
         /// The number of columns.
         width: usize,
         /// All columns.
@@ -158,13 +171,6 @@ pub enum ColumnError {
         /// The number of columns.
         width: usize,
     },
-    /// An error about the column that another flag than `--column` requests.
-    #[error("{}", error.to_string().replace("--column", flag))]
-    ForFlag {
-        /// The flag, with its dashes.
-        flag: &'static str,
-        error: Box<ColumnError>,
-    },
     /// The requested country column is a number column.
     #[error("{}", tr!(
         "--country-column: column {position} has the numbers; name the column with their \
@@ -229,22 +235,32 @@ fn pattern_mismatch_message(
     pattern: &str,
     several: bool,
     line: u64,
+    flag: &str,
     columns: &ColumnList,
 ) -> String {
+    let or_several = if flag == COLUMN_FLAG {
+        tr!(", or several with one --column each")
+    } else {
+        String::new()
+    };
     if several {
         tr!(
             "line {line}: the pattern /{pattern}/ fits more than one column's name; name the right \
-             one with --column, or several with one --column each: {columns}",
+             one with {flag}{or_several}: {columns}",
             line,
             pattern,
+            flag,
+            or_several,
             columns
         )
     } else {
         tr!(
             "line {line}: the pattern /{pattern}/ fits no column's name; name the right one with \
-             --column, or several with one --column each: {columns}",
+             {flag}{or_several}: {columns}",
             line,
             pattern,
+            flag,
+            or_several,
             columns
         )
     }
