@@ -16,6 +16,8 @@ pub(crate) use numbers::{mask_known_number, mask_numbers};
 pub(crate) use secrets::Redactor;
 pub(crate) use urls::mask_url;
 
+use spelling::is_separator;
+
 /// The maximum length of sanitized text, in characters.
 const MAX_CHARS: usize = 600;
 /// The maximum length of a column name or a cell in a message, in characters.
@@ -42,6 +44,20 @@ pub(crate) fn sanitize(text: &str) -> String {
     let one_line: String = text.chars().map(|c| if is_control(c) { ' ' } else { c }).collect();
     // Mask before the cut: the start of a number that was cut off would not be masked.
     mask_numbers(&one_line).chars().take(MAX_CHARS).collect()
+}
+
+/// The first `max_chars` characters of a text, without a number at the cut: its first digits alone
+/// would not be recognized, and so not be masked.
+#[must_use]
+pub(crate) fn truncate(text: &str, max_chars: usize) -> &str {
+    let Some((end, _)) = text.char_indices().nth(max_chars) else { return text };
+    let (kept, cut) = text.split_at(end);
+    let may_be_in_number = |c: char| {
+        c.is_numeric()
+            || is_separator(c)
+            || matches!(c, '+' | '＋' | ',' | ';' | '，' | '；' | '、')
+    };
+    if cut.starts_with(may_be_in_number) { kept.trim_end_matches(may_be_in_number) } else { kept }
 }
 
 /// As [`sanitize`], line by line. A number that is broken over two lines is masked, too.
@@ -126,6 +142,24 @@ mod tests {
         assert!(long.ends_with("x 138****00") && !long.contains("1380"), "{long}");
         assert_eq!(sanitize_lines("a\u{7}b\n138\n00138000"), "a b\n138****00");
         assert_eq!(message("a\u{1b}b\n13800138000"), "a\u{fffd}b\n138****00");
+    }
+
+    #[test]
+    fn truncated_text_ends_before_a_number_at_the_cut() {
+        for (text, expected) in [
+            ("abcdefghij", "abcdefghij"),
+            ("abcdefghijk", "abcdefghij"),
+            ("ab 13800138000", "ab"),
+            ("ab:138-0013-8000", "ab:"),
+            ("ab(138)0013.8000", "ab"),
+            ("ab13,800,138,000", "ab"),
+            ("１３８００１３８０００", ""),
+            ("1380013800 0", ""),
+            ("1380013abc13800138000", "1380013abc"),
+            ("1380013800x", "1380013800"),
+        ] {
+            assert_eq!(truncate(text, 10), expected, "{text}");
+        }
     }
 
     #[test]

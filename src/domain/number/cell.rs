@@ -6,6 +6,7 @@ use crate::domain::number::invalid::{Invalid, ordinal};
 use crate::domain::number::labels::is_none;
 use crate::domain::number::mobile::{DefaultRegion, Mobile, NumberRules};
 use crate::domain::number::normalize::{self, normalize_chars, split_numbers};
+use crate::domain::redact;
 
 /// Stands for a formula of which the file does not keep the value: a code point that is not a
 /// character, which Unicode reserves for the internal use of programs.
@@ -50,6 +51,9 @@ impl NumberCell {
                 .and_then(|normalized| Mobile::from_normalized(&normalized, rules))
             {
                 Ok(mobile) => return Ok(Self { mobile, nth, count }),
+                Err(Invalid::Landline) if count == 1 && is_labeled_mobile(part, rules) => {
+                    return Err(Invalid::MoreThanNumbers);
+                }
                 Err(reason) if count == 1 => return Err(reason),
                 Err(reason) => Box::new(reason),
             };
@@ -96,6 +100,16 @@ impl NumberCell {
     }
 }
 
+/// Whether a part that is no mobile number is one without its label: `座机：138…`. Which of the two
+/// is wrong, nobody knows.
+fn is_labeled_mobile(part: &str, rules: NumberRules) -> bool {
+    normalize::strip_label(part).is_some_and(|number| {
+        normalize::normalize_number(number)
+            .and_then(|normalized| Mobile::from_normalized(&normalized, rules))
+            .is_ok()
+    })
+}
+
 /// The calling code with which a number begins that another country refused for `reason`:
 /// `8613800138000` lacks only its plus.
 fn find_own_country(cell: &str, reason: &Invalid) -> Option<u16> {
@@ -113,8 +127,8 @@ const MAX_QUOTED_CHARS: usize = 40;
 #[must_use]
 pub(crate) fn quote(cell: &str) -> String {
     let text = cell.trim();
-    let quoted: String = text.chars().take(MAX_QUOTED_CHARS).collect();
-    if quoted.len() < text.len() { quoted + "…" } else { quoted }
+    let quoted = redact::truncate(text, MAX_QUOTED_CHARS);
+    if quoted.len() < text.len() { format!("{quoted}…") } else { quoted.to_owned() }
 }
 
 impl Mobile {
@@ -188,6 +202,10 @@ mod tests {
             "13800138000;",
             "手机：13800138000",
             "M: 13800138000",
+            "Tel No. 13800138000",
+            "Phone number: 13800138000",
+            "手机号码是13800138000",
+            "电话为：13800138000",
         ] {
             assert_eq!(to_plain(cell).as_deref(), Ok("13800138000"), "{cell:?}");
         }
@@ -293,6 +311,14 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_cell_ends_before_a_number_at_its_cut() {
+        assert_eq!(quote(" 国内 "), "国内");
+        let text = "a".repeat(32);
+        assert_eq!(quote(&format!("{text}13900139000")), format!("{text}…"));
+        assert_eq!(quote(&format!("{text}12345678b")), format!("{text}12345678…"));
+    }
+
+    #[test]
     fn rejected_cells_name_the_reason() {
         for (cell, expected) in [
             ("", Invalid::Empty),
@@ -310,7 +336,9 @@ mod tests {
             ("'无", Invalid::NoNumber),
             ("Ｎ／Ａ", Invalid::NoNumber),
             ("00001,张三,13800138000", Invalid::MoreThanNumbers),
-            ("座机：13800138000", Invalid::Landline),
+            ("座机：010-62345678", Invalid::Landline),
+            ("座机：13800138000", Invalid::MoreThanNumbers),
+            ("办公电话是13800138000", Invalid::MoreThanNumbers),
             ("+52 1 55 1234 5678", Invalid::TooLong(NumberLength { country: 52, digits: 11 })),
             ("13800138000.5", Invalid::Fraction),
             ("1380013800", Invalid::TooShort(NumberLength { country: 86, digits: 10 })),

@@ -47,6 +47,8 @@ const LABELS: [(&str, LabelKind); 37] = [
     ("办公电话", LabelKind::Landline),
     ("landline", LabelKind::Landline),
 ];
+/// What may stand between a label and its number, in lower case.
+const LABEL_ENDS: [&str; 5] = ["number", "no", "是", "为", "為"];
 /// A shorter label in ASCII letters needs a colon, because it may be something else (`x12`).
 const MIN_BARE_LABEL_BYTES: usize = 3;
 
@@ -86,13 +88,22 @@ pub(crate) fn split_label(text: &str) -> Option<(LabelKind, &str)> {
         if word.to_lowercase() != label {
             return None;
         }
-        let after = after.trim_start();
+        let after = skip_label_end(after.trim_start());
         let number = after.trim_start_matches([':', '.']).trim_start();
         let has_colon = after.starts_with(':');
         let is_before_number = number.starts_with(|c: char| c.is_ascii_digit() || "+(".contains(c));
         let is_label = has_colon || (is_before_number && label.len() >= MIN_BARE_LABEL_BYTES);
         is_label.then_some((kind, number))
     })
+}
+
+/// The text behind one of [`LABEL_ENDS`], if it begins with one.
+fn skip_label_end(text: &str) -> &str {
+    let skip = |end: &&str| {
+        let (word, after) = text.split_at_checked(end.len())?;
+        (word.to_lowercase() == **end).then(|| after.trim_start())
+    };
+    LABEL_ENDS.iter().find_map(skip).unwrap_or(text)
 }
 
 /// Whether a normalized cell says that there is no number: `-`, `/`, `0`, `0.0`, `无`, `n/a`.
@@ -129,13 +140,28 @@ mod tests {
             "TEL 138",
             "M: 138",
             "Mobile:138",
+            "Tel No. 138",
+            "phone number: 138",
+            "手机号码是138",
+            "电话为:138",
         ] {
             assert_eq!(split_label(text), Some((LabelKind::Phone, "138")), "{text}");
         }
         assert_eq!(split_label("座机:010-62345678"), Some((LabelKind::Landline, "010-62345678")));
         assert_eq!(split_label("手机:"), Some((LabelKind::Phone, "")));
-        for text in ["手机", "m138", "x12", "张三:138", "微信:138", "紧急联系人电话:138", "138", ""]
-        {
+        for text in [
+            "手机",
+            "m138",
+            "m no 138",
+            "x12",
+            "张三:138",
+            "微信:138",
+            "紧急联系人电话:138",
+            "手机是",
+            "phone nobody 138",
+            "138",
+            "",
+        ] {
             assert_eq!(split_label(text), None, "{text}");
         }
     }

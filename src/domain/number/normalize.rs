@@ -146,6 +146,11 @@ pub(crate) fn normalize_number(part: &str) -> Result<NormalizedNumber, Invalid> 
     }
 }
 
+/// The text behind a label, if a part has one.
+pub(crate) fn strip_label(part: &str) -> Option<&str> {
+    split_label(strip_wrapping(part)).map(|(_, number)| number)
+}
+
 /// Removes what spreadsheets put around a number: `="138…"`, a leading apostrophe.
 pub(crate) fn strip_wrapping(text: &str) -> &str {
     let text = text.trim();

@@ -5,14 +5,16 @@ use crate::domain::number::labels::count_digits;
 use crate::domain::number::mobile::{DefaultRegion, Mobile};
 use crate::domain::number::normalize::{normalize_chars, normalize_number};
 
-/// No phone number that a person types or a spreadsheet damages has fewer digits.
+/// The numbers of most countries have no fewer digits, also if a person mistyped them or a
+/// spreadsheet damaged them.
 const MIN_DIGITS: usize = 7;
 
 /// What separates the cells of a row in the usual tables.
 const DELIMITERS: [char; 4] = [',', ';', '|', '、'];
 
 /// Whether a cell could be meant as a phone number: it has seven digits or more, or is in exponent
-/// form. Mistyped and rounded numbers count; a whole row in one cell does not.
+/// form. Mistyped and rounded numbers count; a whole row in one cell does not. The shorter numbers
+/// of small countries are numbers only if they can be parsed.
 #[must_use]
 pub(crate) fn could_be_number(cell: &str) -> bool {
     // Fast path without allocation: most cells are plain digits.

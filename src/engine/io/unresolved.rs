@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Status;
+use crate::domain::redact;
 
 /// Most rows of a status that are listed.
 const MAX_LISTED: usize = 100;
@@ -77,7 +78,7 @@ impl SharedUnresolved {
                 let masked = mobiles
                     .iter()
                     .fold(text.to_owned(), |text: String, mobile| mobile.mask_in(&text));
-                truncate_message(&masked).to_owned()
+                redact::truncate(&masked, MAX_MESSAGE_CHARS).to_owned()
             };
             let mobile = mobiles.first().copied().filter(|_| mobiles.len() == 1);
             group.rows.push(UnresolvedRow {
@@ -93,15 +94,6 @@ impl SharedUnresolved {
     pub(crate) fn take(&self) -> UnresolvedRows {
         mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// The first [`MAX_MESSAGE_CHARS`] characters, without a number at the cut: its first digits alone
-/// would not be recognized, and so not be masked.
-fn truncate_message(text: &str) -> &str {
-    let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE_CHARS) else { return text };
-    let (kept, cut) = text.split_at(end);
-    let is_number_char = |c: char| c.is_numeric() || matches!(c, '-' | ' ' | '+');
-    if cut.starts_with(is_number_char) { kept.trim_end_matches(is_number_char) } else { kept }
 }
 
 #[cfg(test)]
