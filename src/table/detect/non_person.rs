@@ -75,8 +75,15 @@ pub(crate) fn classify(cells: &[&str], layout: &Layout, is_first: bool) -> Optio
     if layout.dialect.has_headers && is_header(cells, layout, is_first) {
         return Some(NonPerson::Header);
     }
-    let first = cells.iter().map(|cell| normalize_name(cell)).find(|cell| !cell.is_empty())?;
-    let text: String = first.chars().filter(|letter| !letter.is_whitespace()).collect();
+    let mut filled = cells
+        .iter()
+        .map(|cell| normalize_name(cell).chars().filter(|c| !c.is_whitespace()).collect())
+        .filter(|cell: &String| !cell.is_empty());
+    let text = filled.next()?;
+    // The word alone may be that of a person's department.
+    if text.chars().all(char::is_alphabetic) && filled.any(|cell| could_be_name(&cell)) {
+        return None;
+    }
     if is_page_number(&text) {
         return Some(NonPerson::PageNumber);
     }
@@ -94,6 +101,16 @@ pub(crate) fn classify(cells: &[&str], layout: &Layout, is_first: bool) -> Optio
         .iter()
         .find(|title| text.strip_prefix(**title).is_some_and(|rest| rest.starts_with(':')));
     find_word(SIGNATURES, &text, SIGNED).or(titled.copied()).map(NonPerson::Signature)
+}
+
+/// Whether a cell may be the name of a person, and not one of the words, labels and numbers in a
+/// row for totals or signatures.
+fn could_be_name(text: &str) -> bool {
+    text.contains(char::is_alphabetic)
+        && !text.contains(|c: char| c == ':' || c.is_numeric())
+        && find_word(TOTALS, text, COUNTED).is_none()
+        && find_word(SIGNATURES, text, SIGNED).is_none()
+        && ![COUNTED, SIGNING_TITLES, SIGNED].concat().contains(&text)
 }
 
 /// Whether the row has the names of the columns: the same ones, or, below the header, those of
@@ -187,6 +204,11 @@ mod tests {
             ("制表日期：2024年5月1日,,", NonPerson::Signature("制表")),
             ("负责人：,,", NonPerson::Signature("负责人")),
             ("Approved by: ,,", NonPerson::Signature("approvedby")),
+            ("合计,25人,", NonPerson::Total("合计")),
+            ("合计,人数,25", NonPerson::Total("合计")),
+            ("小计：,李四,", NonPerson::Total("小计")),
+            ("审核：,王五,", NonPerson::Signature("审核")),
+            ("审核,批准人,日期", NonPerson::Signature("审核")),
             ("第1页,,", NonPerson::PageNumber),
             ("第 １ 页 共 3 页,,", NonPerson::PageNumber),
             ("Page 1 of 3,,", NonPerson::PageNumber),
@@ -206,6 +228,10 @@ mod tests {
             "小计策,,",
             "Total Wine,,",
             "审核员,张三,",
+            "审核,王五,",
+            "合计,李四,",
+            "制表人,Li Si,无",
+            ",total,李四",
             "主管,,",
             "第五页,,",
             "共青团,,",
