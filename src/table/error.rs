@@ -124,7 +124,7 @@ pub enum SourceError {
     /// The text cannot be split into rows.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The number column cannot be determined.
+    /// A column cannot be determined.
     #[error("{error}{}", title_hint(*titles))]
     Column {
         error: ColumnError,

@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::source::{Source, SourceError};
 
-/// The size of a file.
+/// How many rows a table has, and their length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prescan {
     /// The number of rows without the header.
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
-    fn survey_of(text: &str) -> Result<Prescan, SourceError> {
+    fn prescan_text(text: &str) -> Result<Prescan, SourceError> {
         let text = Cursor::new(text.as_bytes().to_vec());
         prescan(Box::new(text), &SourceOptions::default(), &|cell: &str| cell.starts_with('1'))
     }
@@ -45,15 +45,15 @@ mod tests {
     #[test]
     fn rows_are_counted_to_the_end() {
         let rows = "a,1\n".repeat(200_000);
-        let found = survey_of(&format!("name,phone\r\n{rows}")).unwrap();
+        let found = prescan_text(&format!("name,phone\r\n{rows}")).unwrap();
         assert_eq!(found, Prescan { rows: 200_000, bytes: 800_000 });
-        assert_eq!(survey_of("phone").unwrap(), Prescan { rows: 0, bytes: 0 });
+        assert_eq!(prescan_text("phone").unwrap(), Prescan { rows: 0, bytes: 0 });
     }
 
     #[test]
     fn a_bad_row_far_into_the_file_is_reported() {
         let text = format!("name,phone\n{}\"a\nb\",1\nc\nd,,x\n", "a,1\n".repeat(90_000));
-        let error = survey_of(&text).unwrap_err();
+        let error = prescan_text(&text).unwrap_err();
         assert!(
             matches!(error, SourceError::Ragged { line: 90_005, found: 3, expected: 2, .. }),
             "{error}"

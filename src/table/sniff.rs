@@ -103,7 +103,7 @@ fn sniff_table(
             return Err(FrameError::RowTooLong { line: framer.line() }.into());
         }
         FrameResult::NeedMore => return Ok(None),
-        FrameResult::End if options.allow_empty => {
+        FrameResult::End if options.allow_empty && !skips_content(text, &preamble, options) => {
             let layout = Layout::empty(encoding, sample.delimiter);
             return Ok(Some(Sniffed { preamble, layout, titles }));
         }
@@ -124,13 +124,20 @@ fn sniff_table(
         Detected::HeaderOnly(layout, _) if complete && options.allow_empty => {
             Ok(Some(Sniffed { preamble, layout, titles }))
         }
-        Detected::HeaderOnly(..) if complete && options.requires_numbers => {
+        Detected::HeaderOnly(..) if complete && options.required_numbers.is_some() => {
             Err(SourceError::NoRows { has_header: true })
         }
         Detected::HeaderOnly(_, error) | Detected::Unknown(error) => {
             Err(SourceError::Column { error, titles })
         }
     }
+}
+
+/// Whether the text has content, but fewer lines than are to be skipped: then the table may be
+/// among them.
+fn skips_content(text: &TextDecoder, preamble: &Preamble, options: &SourceOptions) -> bool {
+    options.skip_lines.is_some_and(|lines| preamble.lines < lines)
+        && !text.decoded().trim_ascii().is_empty()
 }
 
 /// Refuses a header with a quoted cell that holds rows of the table.
@@ -157,7 +164,7 @@ fn check_header_quotes(
 /// The error for an input with neither a header nor a row.
 fn empty_error(options: &SourceOptions) -> SourceError {
     let skipped = options.skip_lines.unwrap_or(0);
-    if options.requires_numbers && skipped == 0 {
+    if options.required_numbers.is_some() && skipped == 0 {
         SourceError::NoRows { has_header: false }
     } else {
         SourceError::Empty { skipped }

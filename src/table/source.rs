@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::number::cell::MISSING_VALUE;
 use crate::domain::number::invalid::NonPerson;
+use crate::domain::number::mobile::NumberRules;
 use crate::domain::number::plausible::could_be_number;
 use crate::table::detect::column_error::ColumnList;
 use crate::table::detect::columns::{Column, appended_names};
@@ -43,6 +44,7 @@ pub struct Source {
     decoder: TextDecoder,
     framer: Framer,
     layout: Layout,
+    number_cells: NumberCells,
     titles: TitleLines,
     /// The number of lines above the table.
     skipped_lines: u64,
@@ -54,7 +56,7 @@ pub struct Source {
     header: Header,
     trailing_blanks: Vec<u8>,
     trusts_quotes: bool,
-    requires_numbers: bool,
+    required_numbers: Option<NumberRules>,
     allow_empty: bool,
     /// The number of rows that were read.
     rows: u64,
@@ -143,9 +145,12 @@ impl Source {
         }
         let header = Header::read(&mut decoder, &preamble, &layout, names, &mut framer)?;
         framer.set_blank_line_is_row(layout.width() == 1);
+        let Layout { columns, country_columns, extra_columns, .. } = &layout;
+        let first_country = columns.len() + extra_columns.len();
         Ok(Self {
             decoder,
             framer,
+            number_cells: NumberCells::new(country_columns.iter().cloned(), first_country),
             layout,
             titles,
             skipped_lines: preamble.lines,
@@ -156,7 +161,7 @@ impl Source {
             header,
             trailing_blanks: Vec::new(),
             trusts_quotes: options.trusts_quotes,
-            requires_numbers: options.requires_numbers,
+            required_numbers: options.required_numbers,
             allow_empty: options.allow_empty,
             rows: 0,
             has_person: false,
@@ -194,8 +199,7 @@ impl Source {
     /// Where the cells of a batch hold numbers and their countries.
     #[must_use]
     pub(crate) fn number_cells(&self) -> NumberCells {
-        let Layout { columns, country_columns, extra_columns, .. } = &self.layout;
-        NumberCells::new(country_columns.iter().cloned(), columns.len() + extra_columns.len())
+        self.number_cells.clone()
     }
 
     /// The positions, from 0, of the columns whose cells follow the numbers in a batch, in the
@@ -306,14 +310,19 @@ impl Source {
                         cell => cell.map_or(Cow::Borrowed(""), String::from_utf8_lossy),
                     });
                     batch.push(&self.decoder.raw_row(&row), cells, answer_delimiters);
-                    let columns = self.layout.columns.len();
-                    if batch.cells(batch.len() - 1).take(columns).any(could_be_number) {
+                    let (last, columns) = (batch.len() - 1, self.layout.columns.len());
+                    if batch.cells(last).take(columns).any(could_be_number) {
                         (self.has_number, self.has_person) = (true, true);
                     } else {
                         let non_person = self.classify_non_person();
                         batch.set_non_person(non_person);
                         self.has_person |=
                             non_person.is_none() && !self.framer.cells().all(is_blank_cell);
+                    }
+                    // The numbers of some countries have fewer digits.
+                    if let Some(rules) = self.required_numbers.filter(|_| !self.has_number) {
+                        let mut numbers = self.number_cells.parse(&batch, last, rules);
+                        self.has_number = numbers.any(|number| number.is_ok());
                     }
                     self.rows += 1;
                     let (size, start) = (row.byte_len(), self.decoder.offset());
@@ -393,7 +402,7 @@ impl Source {
 
     /// Judges the whole input once it was read, so that a pipe is judged too.
     fn check_content(&self) -> Result<(), SourceError> {
-        if !self.requires_numbers || self.has_number {
+        if self.required_numbers.is_none() || self.has_number {
             return Ok(());
         }
         // A formula without a value may be a number.

@@ -190,7 +190,7 @@ pub(crate) fn reader_options(args: &ReaderArgs, rows: &RowOptions) -> SourceOpti
         optional_columns: rows.optional_columns(),
         missing_values: Arc::default(),
         trusts_quotes: false,
-        requires_numbers: false,
+        required_numbers: None,
         allow_empty: false,
     }
 }

@@ -60,7 +60,7 @@ fn open_with_prescan(
     rules: NumberRules,
     row_options: &RowOptions,
 ) -> Result<OpenedInput, Failure> {
-    let input = InputSpec::from_args(path, reader, content, rules.default_region, row_options);
+    let input = InputSpec::from_args(path, reader, content, rules, row_options);
     if !is_regular_file(path) {
         return input.open();
     }
@@ -99,9 +99,9 @@ pub(crate) fn open_single_pass(
     path: &Path,
     reader: &ReaderArgs,
     content: &ContentArgs,
-    region: DefaultRegion,
+    rules: NumberRules,
 ) -> Result<OpenedInput, Failure> {
-    InputSpec::from_args(path, reader, content, region, &RowOptions::default()).open()
+    InputSpec::from_args(path, reader, content, rules, &RowOptions::default()).open()
 }
 
 /// Whether the input is a file that can be read more than once.
@@ -181,15 +181,15 @@ impl<'a> InputSpec<'a> {
         path: &'a Path,
         reader: &'a ReaderArgs,
         content: &ContentArgs,
-        region: DefaultRegion,
+        rules: NumberRules,
         row_options: &RowOptions,
     ) -> Self {
         let options = SourceOptions {
-            requires_numbers: true,
+            required_numbers: Some(rules),
             allow_empty: content.allow_empty,
             ..options::reader_options(reader, row_options)
         };
-        Self { path, sheet: reader.sheet.as_deref(), options, region }
+        Self { path, sheet: reader.sheet.as_deref(), options, region: rules.default_region }
     }
 
     /// # Errors
@@ -215,7 +215,7 @@ impl<'a> InputSpec<'a> {
             encoding: Some(Encoding::Utf8),
             delimiter: Some(delimiter),
             trusts_quotes: true,
-            requires_numbers: false,
+            required_numbers: None,
             ..self.options.clone()
         };
         let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);

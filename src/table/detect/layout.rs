@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tr::tr;
 
+use crate::domain::number::mobile::NumberRules;
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
@@ -49,8 +50,8 @@ pub struct SourceOptions {
     pub missing_values: Arc<MissingValues>,
     /// Whether every quote is right, as in the text that is made of a workbook.
     pub trusts_quotes: bool,
-    /// Whether a table without a cell that could be meant as a number is an error.
-    pub requires_numbers: bool,
+    /// The rules of numbers, if a table without a cell that could be meant as one is an error.
+    pub required_numbers: Option<NumberRules>,
     /// Whether a table without rows is accepted all the same.
     pub allow_empty: bool,
 }

@@ -192,7 +192,7 @@ mod tests {
 
     fn take(text: &str, skip: u64) -> Option<(usize, u64, Option<char>)> {
         Preamble::parse(text.as_bytes(), false, skip)
-            .map(|lead| (lead.byte_len, lead.lines, lead.delimiter))
+            .map(|preamble| (preamble.byte_len, preamble.lines, preamble.delimiter))
     }
 
     #[test]
@@ -259,7 +259,9 @@ mod tests {
         let many = "说明\n".repeat(40);
         assert_eq!(title(&format!("{many}姓名,手机号\na,138\n")), TitleLines::Skipped(40));
         // The second row may be of a person without a number.
-        assert_eq!(title("a,\nb,none\nc,138\n"), TitleLines::Suspected(1));
+        for text in ["a,\nb,none\nc,138\n", "a\nb,none\nc,138\n", "a\nb,dev\nc,138\n"] {
+            assert_eq!(title(text), TitleLines::Suspected(1), "{text}");
+        }
         assert_eq!(
             title_hint(TitleLines::Suspected(2)),
             "; if the header is below a title, on line 3, add --skip-lines 2"

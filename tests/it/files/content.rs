@@ -75,6 +75,34 @@ fn one_mistyped_or_rounded_number_is_enough() {
 }
 
 #[test]
+fn shorter_numbers_of_small_countries_are_enough() {
+    for (text, region, sent) in [
+        ("手机号\n312345\n", "AD", "+376-312345"),
+        ("国家,手机号\nAD,312345\n", "CN", "+376-312345"),
+        ("国家,手机号\nGL,221234\n", "CN", "+299-221234"),
+    ] {
+        let (ended, output, calls) = resolve(text, &["--region", region, "--show-sent"]);
+        assert_eq!((ended.status, calls), (Some(0), 1), "{text}{}", ended.stderr);
+        assert!(output.ends_with(&format!(",{sent}\n")), "{output}");
+        assert_eq!(plan(text, &["--region", region]).status, Some(0), "{text}");
+    }
+    assert_refused("手机号\n312345\n", &[], "no cell in column 1");
+}
+
+#[test]
+fn an_input_with_fewer_lines_than_are_skipped_is_not_empty() {
+    let flags = |lines| ["--allow-empty", "--skip-lines", lines];
+    for text in ["name,mobile\nx,13800138000\ny,13800138001\n", "title\nname,mobile"] {
+        let message = "neither a header nor a row after the 10 lines that --skip-lines skips";
+        assert_refused(text, &flags("10"), message);
+    }
+    for text in ["", "\n", "title\n\n"] {
+        let (ended, output, calls) = resolve(text, &flags("2"));
+        assert_eq!((ended.status, calls, &*output), (Some(0), 0, text), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn the_whole_input_is_judged_before_shards() {
     // Cells without digits share a shard, and the numbers are in both.
     let numbers: Vec<String> = (0..20).map(|row| format!("x,138001380{row:02}\n")).collect();

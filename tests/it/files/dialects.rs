@@ -122,6 +122,8 @@ fn a_doubtful_title_line_suggests_skip_lines() {
     for (text, flags, status) in [
         // The first person may have no number, and the second one a remark instead of it.
         ("张三,\n李四,无\n王五,13800138000\n", &[][..], 0),
+        ("张三\n李四,无\n王五,13800138000\n", &[], 3),
+        ("张三\n李四,离职\n王五,13800138000\n", &[], 3),
         ("staff 2024;;\nname;city;note\na;b;c\nd;e;f\n", &[], 3),
         // The user decided.
         ("staff\nname,city,mobile\na,b,13800138000\n", &["--skip-lines", "0"], 3),

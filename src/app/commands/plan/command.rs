@@ -33,7 +33,7 @@ pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure
         &args.input,
         &args.reader,
         &args.content,
-        args.numbers.region,
+        options::number_rules(&args.numbers),
     )?;
     let counts = InputCounts::from_source(
         &mut source,
