@@ -537,12 +537,41 @@ mod tests {
 
     #[test]
     fn the_sample_is_read_until_the_column_is_decided() {
-        let mut source =
-            open(&[b"name,y\n", b",\n", b"a,b\n", b"c,138\nd,1380\ne,1381", b"\n"]).unwrap();
-        assert_eq!(source.columns()[0].index, 1);
+        let pieces: [&[u8]; 5] =
+            [b"name,note,y\n", b",,\n", b"a,x,b\n", b"c,,138\nd,,1380\ne,,1381", b"\n"];
+        let mut source = open(&pieces).unwrap();
+        assert_eq!(source.columns()[0].index, 2);
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 4);
         let source = open(&[b"mob", b"ile"]).unwrap();
         assert_eq!((source.width(), source.header().raw.as_slice()), (1, &b"mobile"[..]));
+    }
+
+    #[test]
+    fn a_pipe_and_a_file_have_the_same_first_row() {
+        let rows = |text: &[&[u8]]| {
+            let mut source = open(text).unwrap();
+            let (kind, titles) = (source.first_row_kind(), source.titles());
+            let mut rows = 0;
+            while let Some(batch) = source.next_batch(100).unwrap() {
+                rows += batch.len();
+            }
+            (kind, titles, rows)
+        };
+        for text in [
+            "张三,研发部,离职\n李四,2组,13800138000\n王五,研发部,138001\n赵六,研发部,138002\n",
+            "Wer,Wann,Wo\n李四,2024,138001\n王五,x,138002\n赵六,y,138003\n甲,z,138\n",
+            "张三,,手机\n李四,138001,研发\n王五,138002,手机\n",
+            "张三,电话销售部,\n李四,x,138001\n王五,电话销售部,138002\n",
+            "张三,\n李四,研发部\n王五,138001\n赵六,138002\n甲,138003\n",
+            "a,\nname,x\n李四,138001\n王五,138002\n",
+            "员工,手机号\n李四,138001\n手机号,手机号\n",
+        ] {
+            let whole = rows(&[text.as_bytes()]);
+            for (end, _) in text.match_indices('\n') {
+                let (first, rest) = text.as_bytes().split_at(end + 1);
+                assert_eq!(rows(&[first, rest]), whole, "{text}: {end}");
+            }
+        }
     }
 
     #[test]

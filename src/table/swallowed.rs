@@ -25,13 +25,19 @@ pub(crate) fn find_swallowed_rows(framer: &Framer, layout: &Layout, row: &Row<'_
     let delimiter = layout.dialect.delimiter;
     let cells: Vec<_> = framer.cells().map(String::from_utf8_lossy).collect();
     let cells: Vec<&str> = cells.iter().map(|cell| &**cell).collect();
-    if !begins_as_row(&cells, layout) {
+    // Text after a closing quote is the trace of a quote that is missing or too many.
+    let is_damaged = framer.has_text_after_quote();
+    if !is_damaged && !begins_as_row(&cells, layout) {
         return None;
     }
     let text = cells.join(&delimiter.to_string());
-    let looks_like_row =
-        |line: &&str| looks_like_row(&line.split(delimiter).collect::<Vec<_>>(), layout);
-    let rows = text.split(['\n', '\r']).filter(looks_like_row).take(2).count();
+    let looks_like_row = |(index, line): &(usize, &str)| {
+        let cells: Vec<_> = line.split(delimiter).collect();
+        // The row's own first cells may be too many, if its quotes were right but for the last.
+        let is_own = is_damaged && *index == 0 && cells.iter().any(|cell| is_number(cell));
+        is_own || looks_like_row(&cells, layout)
+    };
+    let rows = text.split(['\n', '\r']).enumerate().filter(looks_like_row).take(2).count();
     (rows > usize::from(has_number(&cells, layout))).then_some(row.line + line_ends)
 }
 
@@ -60,9 +66,13 @@ fn looks_like_row(cells: &[&str], layout: &Layout) -> bool {
         && !(is_short && (cells.len() == 1 || cells.iter().any(is_text)))
 }
 
-/// Whether a number column has what could be a number. Dates have as many digits, and histories
-/// have dates.
+/// Whether a number column has what could be a number.
 fn has_number(cells: &[&str], layout: &Layout) -> bool {
     let mut numbers = layout.columns.iter().filter_map(|column| cells.get(column.index));
-    numbers.any(|cell| could_be_number(cell) && !is_date(cell))
+    numbers.any(|cell| is_number(cell))
+}
+
+/// Whether a cell could be a number. Dates have as many digits, and histories have dates.
+fn is_number(cell: &str) -> bool {
+    could_be_number(cell) && !is_date(cell)
 }

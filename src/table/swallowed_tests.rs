@@ -49,6 +49,36 @@ fn rows_between_two_stray_quotes_are_found() {
     assert_eq!(swallowed(text, &SourceOptions::default()), Some((2, 3)));
     let text = "姓名,手机号,\"备注\n甲,13800000021,\"\n乙,13800000022,x\n";
     assert_eq!(swallowed(text, &SourceOptions::default()), Some((1, 2)));
+    // A closing quote is missing, in a cell that needs its quotes.
+    for (text, lines) in [
+        (
+            "姓名,手机号,备注\n张三,13800138000,\"喜欢茶, 咖啡\n李四,13900139000,\n\
+             王五,13700137000,\"备注\"\n赵六,13600136000,\n",
+            (2, 4),
+        ),
+        (
+            "姓名,手机号,备注\n张三,13800138000,\"喜欢茶, 咖啡\n李四,13900139000,\"备注\"\n\
+             赵六,13800136000,\n",
+            (2, 3),
+        ),
+        (
+            "id,mobile,note\n1,13800138000,\"see a,b\n2,13900139000,x\n3,13700137000,\"ok\"\n\
+             4,13600136000,\n",
+            (2, 4),
+        ),
+        (
+            "姓名,部门,手机号\n\"张三, 李,研发,13800138000\n李四,研发,13900139000\n\
+             \"王五\",人事,13700137000\n赵六,人事,13800136000\n",
+            (2, 4),
+        ),
+        (
+            "姓名,部门,手机号\n\"张三, 李,研发,13800138000\n\"王五\",人事,13700137000\n\
+             赵六,人事,13800136000\n",
+            (2, 3),
+        ),
+    ] {
+        assert_eq!(swallowed(text, &SourceOptions::default()), Some(lines), "{text}");
+    }
     let one = "手机号\n\"13800000021\n13800000022\n\"13800000023\n";
     assert_eq!(swallowed(one, &SourceOptions::default()), Some((2, 4)));
 }

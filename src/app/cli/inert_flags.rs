@@ -1,4 +1,5 @@
-//! Warnings about flags that do nothing because of other flags: whoever sets one expects an effect.
+//! Warnings about flags that do nothing, or less than they say, because of other flags: whoever
+//! sets one expects its effect.
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command as ClapCommand};
@@ -10,7 +11,7 @@ use crate::app::cli::shared_args::{
     LogFormat, MessageArgs, ProgressChoice, RedisAuthArgs, StateArgs, StateCommand,
 };
 
-/// Why flags do nothing.
+/// Why flags do nothing, or not all that they say.
 struct Rule {
     is_broken: bool,
     /// The flags, by the names of their fields.
@@ -39,20 +40,25 @@ pub(crate) fn warnings(
     };
     let find = |id: &str| definition.get_arguments().find(|arg| arg.get_id() == id);
     let mut warnings = Vec::new();
-    for Rule { inert, cause, reason, .. } in
-        rules(command).into_iter().filter(|rule| rule.is_broken)
-    {
-        let is_overridden = cause.is_some_and(|cause| is_argument(cause, matches));
-        for arg in inert.iter().filter_map(|id| find(id)) {
-            if is_overridden && !is_argument(arg.get_id().as_str(), matches) {
-                continue;
-            }
-            if let Some(flag) = set_name(arg, matches) {
-                let reason = reason();
-                warnings.push(tr!("warning: {flag} has no effect: {reason}", flag, reason));
+    let mut add = |rules: Vec<Rule>, warning: fn(&str, &str) -> String| {
+        for Rule { inert, cause, reason, .. } in rules.into_iter().filter(|rule| rule.is_broken) {
+            let is_overridden = cause.is_some_and(|cause| is_argument(cause, matches));
+            for arg in inert.iter().filter_map(|id| find(id)) {
+                if is_overridden && !is_argument(arg.get_id().as_str(), matches) {
+                    continue;
+                }
+                if let Some(flag) = set_name(arg, matches) {
+                    warnings.push(warning(&flag, &reason()));
+                }
             }
         }
-    }
+    };
+    add(rules(command), |flag, reason| {
+        tr!("warning: {flag} has no effect: {reason}", flag, reason)
+    });
+    add(limits(command), |flag, reason| {
+        tr!("warning: {flag} has only part of its effect: {reason}", flag, reason)
+    });
     warnings
 }
 
@@ -118,12 +124,6 @@ fn resolve_rules(args: &ResolveArgs) -> Vec<Rule> {
             reason: || tr!("--max-retries is 0"),
         },
         Rule {
-            is_broken: args.connect_timeout > args.timeout,
-            inert: &["connect_timeout"],
-            cause: Some("timeout"),
-            reason: || tr!("--timeout is shorter and includes connecting"),
-        },
-        Rule {
             is_broken: args.quota.shared.is_none() && args.quota.shared_optional,
             inert: &["shared_optional"],
             cause: None,
@@ -165,7 +165,7 @@ fn state_command_rules(command: &StateCommand) -> Vec<Rule> {
 }
 
 fn state_rules(args: &StateArgs, is_sandbox: bool) -> Vec<Rule> {
-    let is_in_memory = args.no_state || (is_sandbox && args.state.is_none());
+    let is_in_memory = is_in_memory(args, is_sandbox);
     let set: [(bool, &'static [&'static str]); 4] = [
         (!args.max_age.is_zero(), &["max_age"]),
         (!args.max_age_not_found.is_zero(), &["max_age_not_found"]),
@@ -191,15 +191,35 @@ fn state_rules(args: &StateArgs, is_sandbox: bool) -> Vec<Rule> {
         cause: None,
         reason: || tr!("it needs --max-age"),
     });
-    rules.push(Rule {
-        is_broken: !is_in_memory
+    rules
+}
+
+/// The flags that another flag limits. Without them, their defaults would apply, which are lower.
+fn limits(command: &Command) -> Vec<Rule> {
+    let timeout = |args: &ResolveArgs| Rule {
+        is_broken: args.connect_timeout > args.timeout,
+        inert: &["connect_timeout"],
+        cause: Some("timeout"),
+        reason: || tr!("--timeout is shorter and includes connecting"),
+    };
+    let max_age = |args: &StateArgs, is_sandbox: bool| Rule {
+        is_broken: !is_in_memory(args, is_sandbox)
             && !args.max_age.is_zero()
             && args.max_age_not_found > args.max_age,
         inert: &["max_age_not_found"],
         cause: Some("max_age"),
         reason: || tr!("--max-age is shorter and limits the age of all answers"),
-    });
-    rules
+    };
+    match command {
+        Command::Resolve(args) => vec![timeout(args), max_age(&args.state, args.sandbox)],
+        Command::Plan(args) => vec![max_age(&args.state, false)],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the answers of the run are kept nowhere.
+fn is_in_memory(args: &StateArgs, is_sandbox: bool) -> bool {
+    args.no_state || (is_sandbox && args.state.is_none())
 }
 
 fn message_rules(args: &MessageArgs) -> Vec<Rule> {

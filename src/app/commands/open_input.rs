@@ -219,7 +219,8 @@ impl<'a> InputSpec<'a> {
             ..self.options.clone()
         };
         let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);
-        match Source::open(Box::new(Cursor::new(csv)), &options, &is_mobile) {
+        let csv: Arc<[u8]> = csv.into();
+        match Source::open(Box::new(Cursor::new(Arc::clone(&csv))), &options, &is_mobile) {
             Ok(mut source) => {
                 let is_position = |column: &_| matches!(column, ColumnChoice::Position(_));
                 let are_named =
@@ -231,7 +232,15 @@ impl<'a> InputSpec<'a> {
                 error: ColumnError::Ambiguous { .. } | ColumnError::AmbiguousCountry { .. },
                 ..
             }) => SheetFit::NamedNumbers,
-            Err(_) => SheetFit::NoNumbers,
+            Err(_) => {
+                let text = String::from_utf8_lossy(&csv);
+                let is_end = |letter: char| letter == delimiter || "\"\r\n".contains(letter);
+                if text.split(is_end).any(is_mobile) {
+                    SheetFit::UnknownColumn
+                } else {
+                    SheetFit::NoNumbers
+                }
+            }
         }
     }
 

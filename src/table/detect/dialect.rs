@@ -42,6 +42,10 @@ pub(crate) const DELIMITERS: [char; 6] = [',', ';', '\t', '|', '，', '；'];
 /// not detected.
 const WIDE_DELIMITERS: [char; 4] = ['，', '；', '、', '｜'];
 
+/// A table gets at most so many columns without a name. A row with more blank cells is an error of
+/// that row, so that one row does not pad all others.
+const MAX_UNNAMED_COLUMNS: usize = 64;
+
 /// An invalid delimiter.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
@@ -199,7 +203,8 @@ impl Sample {
     #[must_use]
     pub(crate) fn unnamed_columns(&self) -> usize {
         let [first, others @ ..] = self.widths.as_slice() else { return 0 };
-        others.iter().map(|width| width.unnamed_columns(first.cells)).max().unwrap_or(0)
+        let unnamed = others.iter().map(|width| width.unnamed_columns(first.cells));
+        unnamed.filter(|&columns| columns <= MAX_UNNAMED_COLUMNS).max().unwrap_or(0)
     }
 
     /// How well the delimiter fits. `None` if fewer than half of the rows have the width of the
@@ -264,6 +269,11 @@ mod tests {
         ] {
             let sample = Sample::read(format!("姓名,手机号\n{rows}").as_bytes(), ',', true);
             assert_eq!(sample.unnamed_columns(), expected, "{rows}");
+        }
+        for (commas, expected) in [(64, 64), (65, 2)] {
+            let text = format!("姓名,手机号\n甲,1,,\n乙,2{}\n", ",".repeat(commas));
+            let sample = Sample::read(text.as_bytes(), ',', true);
+            assert_eq!(sample.unnamed_columns(), expected, "{commas}");
         }
     }
 

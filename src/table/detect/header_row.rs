@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
+use crate::domain::number::plausible::{could_be_number, is_date};
 use crate::table::detect::country_words::match_country_header;
 use crate::table::detect::header_words::{HeaderMatch, match_header, split_words};
 
@@ -25,6 +26,12 @@ impl FirstRow {
     #[must_use]
     pub(crate) const fn is_header(self) -> bool {
         matches!(self, Self::Header | Self::LikelyHeader)
+    }
+
+    /// Whether all rows of the sample were compared, so that more of them may change this.
+    #[must_use]
+    pub(crate) const fn is_likely(self) -> bool {
+        matches!(self, Self::LikelyHeader | Self::LikelyRow)
     }
 }
 
@@ -202,13 +209,29 @@ pub(crate) fn judge_first_row(
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> FirstRow {
     let [first, others @ ..] = rows else { return FirstRow::Header };
+    let names = count_names(first, others, looks_like_mobile);
+    let has_several_names = names > 1;
+    if has_several_names {
+        // The name of a column may have a date or a number.
+        return if first.iter().any(|cell| looks_like_mobile(cell)) {
+            FirstRow::Row
+        } else if first.iter().any(|cell| is_number(cell)) {
+            FirstRow::LikelyRow
+        } else {
+            FirstRow::Header
+        };
+    }
     if first.iter().any(|cell| has_number(cell, looks_like_mobile)) {
         return FirstRow::Row;
     }
-    let names = first.iter().filter(|cell| is_column_name(cell)).count();
-    let filled = first.iter().filter(|cell| !is_blank(cell)).count();
-    let has_exact_name = first.iter().any(|cell| is_exact(match_header(cell)));
-    if has_exact_name || names > 1 || (names == 1 && filled == 1) {
+    let names_first_number = first_with_number(others, looks_like_mobile).is_some_and(|row| {
+        first
+            .iter()
+            .zip(row)
+            .any(|(name, cell)| is_exact(match_header(name)) && looks_like_mobile(cell))
+    });
+    let filled = count_filled(first);
+    if names_first_number || (names == 1 && filled == 1) {
         return FirstRow::Header;
     }
     let below =
@@ -224,7 +247,7 @@ pub(crate) fn judge_first_row(
     };
     let mobile = columns(looks_like_mobile);
     let numbers = if mobile.is_empty() { columns(&has_digits_of_number) } else { mobile };
-    if names == 1 || numbers.is_empty() {
+    if numbers.is_empty() {
         return FirstRow::LikelyHeader;
     }
     // No header has a gap, or "none", above the numbers, or one of the cells below, unless it is
@@ -235,6 +258,14 @@ pub(crate) fn judge_first_row(
     };
     if lacks_number || first.iter().enumerate().any(recurs) {
         return FirstRow::LikelyRow;
+    }
+    // Elsewhere, a word for telephone is part of a department or of a remark.
+    let is_name = |(index, cell): (usize, &String)| {
+        is_other_name(cell)
+            || (numbers.contains(&index) && match_header(cell) > HeaderMatch::NoMatch)
+    };
+    if first.iter().enumerate().any(is_name) {
+        return FirstRow::LikelyHeader;
     }
     let differing = columns(&has_digit)
         .into_iter()
@@ -256,6 +287,38 @@ pub(crate) fn has_number(cell: &str, looks_like_mobile: &dyn Fn(&str) -> bool) -
         || (has_digits_of_number(cell) && match_header(cell) == HeaderMatch::NoMatch)
 }
 
+/// How many cells of a row are names of columns: usual ones, and others with a word for telephone
+/// above the first number below. A person has at most one such cell.
+#[must_use]
+pub(crate) fn count_names(
+    row: &[String],
+    below: &[Vec<String>],
+    looks_like_mobile: &dyn Fn(&str) -> bool,
+) -> usize {
+    let numbered = first_with_number(below, looks_like_mobile);
+    let is_name = |(index, cell): &(usize, &String)| {
+        let above_number =
+            || numbered.and_then(|row| row.get(*index)).is_some_and(|cell| looks_like_mobile(cell));
+        is_exact_name(cell) || (match_header(cell) > HeaderMatch::NoMatch && above_number())
+    };
+    row.iter().enumerate().filter(is_name).count()
+}
+
+fn first_with_number<'a>(
+    rows: &'a [Vec<String>],
+    looks_like_mobile: &dyn Fn(&str) -> bool,
+) -> Option<&'a Vec<String>> {
+    rows.iter().find(|row| row.iter().any(|cell| looks_like_mobile(cell)))
+}
+
+/// Whether a cell is a number and nothing else, be it mistyped or of a landline. The cells of a
+/// title have dates, labels and other words.
+#[must_use]
+pub(crate) fn is_number(cell: &str) -> bool {
+    let letters = cell.chars().filter(|letter| letter.is_alphabetic()).count();
+    letters <= 1 && !cell.contains([':', '：']) && could_be_number(cell) && !is_date(cell)
+}
+
 /// A header that is known by its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NamedHeader {
@@ -263,65 +326,85 @@ pub(crate) enum NamedHeader {
     Certain(usize),
     /// The same, but there is no number yet that confirms it.
     Unconfirmed(usize),
-    /// The row at this position, but a row above it has a number.
-    BelowNumbers(usize),
+    /// The row at this position, but a row above it may be about a person.
+    BelowPeople(usize),
 }
 
-/// Finds the row that names the column of the numbers below it: by a name that is nothing else, or
-/// along with the name of another column. `is_requested` returns whether the user names a column
-/// of a row. The row with the most names is the header, of several the first, so that the second
-/// line of a header and a person whose cell is such a name are none.
+/// Finds the row that names the column of the numbers below it, along with the name of another
+/// column. One name is enough if the row has nothing else, or if nothing is above it: a person's
+/// cell may be such a name. `is_requested` returns whether the user names a column of a row. The
+/// row with the most names is the header; of several, it is the first, and the others are the
+/// second line of a header or the header once more.
 #[must_use]
 pub(crate) fn find_named_header(
     rows: &[Vec<String>],
     is_requested: &dyn Fn(&[String]) -> bool,
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Option<NamedHeader> {
-    let has_mobile = |row: &Vec<String>| row.iter().any(|cell| looks_like_mobile(cell));
-    let first_number = rows.iter().position(has_mobile);
-    let names_numbers = |index: usize| {
-        let names = |(column, cell): (usize, &String)| {
-            let has_numbers = || {
-                let mut cells = rows[index + 1..].iter().filter_map(|row| row.get(column));
-                cells.any(|cell| looks_like_mobile(cell))
-            };
-            let found = match_header(cell);
-            (found > HeaderMatch::NoMatch && (first_number.is_none() || has_numbers()))
-                .then_some(found)
-        };
-        rows[index].iter().enumerate().filter_map(names).max()
+    let has_mobiles = rows.iter().flatten().any(|cell| looks_like_mobile(cell));
+    let has_any_number =
+        |row: &Vec<String>| row.iter().any(|cell| looks_like_mobile(cell) || is_number(cell));
+    let first_number = rows.iter().position(has_any_number);
+    let matches_numbers = |index: usize, column: usize| {
+        let mut cells = rows[index + 1..].iter().filter_map(|row| row.get(column));
+        let found = match_header(&rows[index][column]);
+        let is_named = found > HeaderMatch::NoMatch;
+        (is_named && (!has_mobiles || cells.any(|cell| looks_like_mobile(cell)))).then_some(found)
     };
     let rank = |index: usize| {
         let row = &rows[index];
         if is_requested(row) {
             return Some((true, 0));
         }
-        let found = names_numbers(index)?;
-        let names = row.iter().filter(|cell| is_column_name(cell)).count();
-        let filled = row.iter().filter(|cell| !is_blank(cell)).count();
-        // Without a number below, a person's cell may be such a name.
-        let is_enough = is_exact(found) && (first_number.is_some() || names == filled);
+        let columns = || 0..row.len();
+        let found = columns().filter_map(|column| matches_numbers(index, column)).max()?;
+        let is_name = |column: &usize| {
+            is_exact_name(&row[*column]) || matches_numbers(index, *column).is_some()
+        };
+        let names = columns().filter(is_name).count();
+        let is_first = has_mobiles && rows[..index].iter().flatten().all(|cell| is_blank(cell));
+        let is_enough = is_exact(found) && (is_first || count_filled(row) == 1);
         (is_enough || names > 1).then_some((false, names))
+    };
+    // A row with as many cells as the header, among them one in the place of the number.
+    let is_full = |row: &Vec<String>, index: usize| {
+        let header = &rows[index];
+        let is_in_place = |(column, cell): (usize, &String)| {
+            column < header.len()
+                && matches_numbers(index, column).is_some()
+                && !is_blank(cell)
+                && !has_digit(cell)
+        };
+        let is_title = |cell: &String| is_exact_name(cell) || cell.contains([':', '：']);
+        count_filled(row) > 1
+            && count_filled(row) >= count_filled(header)
+            && row.iter().enumerate().any(is_in_place)
+            && !row.iter().any(is_title)
     };
     let mut wide_rows = 0;
     let candidates = rows.iter().enumerate().take_while(|(_, row)| {
         let is_within = wide_rows <= MAX_WIDE_TITLE_ROWS;
-        wide_rows += usize::from(row.iter().filter(|cell| !is_blank(cell)).count() > 1);
+        wide_rows += usize::from(count_filled(row) > 1);
         is_within
     });
     let candidates =
         candidates.map(|(index, _)| index).filter_map(|index| Some((rank(index)?, Reverse(index))));
     let (above, below): (Vec<_>, Vec<_>) = candidates
         .partition(|(_, Reverse(index))| first_number.is_none_or(|number| *index < number));
-    match (above.into_iter().max(), below.first()) {
-        (Some((_, Reverse(index))), _) if first_number.is_some() => {
-            Some(NamedHeader::Certain(index))
+    let below = below.first().map(|(_, Reverse(index))| *index);
+    let (found, is_below) = match above.into_iter().max() {
+        Some(((is_requested, _), Reverse(index))) => {
+            let has_people = rows[..index].iter().any(|row| is_full(row, index));
+            (index, !is_requested && has_people)
         }
-        (Some((_, Reverse(index))), _) => Some(NamedHeader::Unconfirmed(index)),
-        (None, Some((_, Reverse(index)))) if *index <= MAX_WIDE_TITLE_ROWS => {
-            Some(NamedHeader::BelowNumbers(*index))
-        }
-        (None, _) => None,
+        None => (below?, true),
+    };
+    if !is_below && has_mobiles {
+        Some(NamedHeader::Certain(found))
+    } else if !is_below {
+        Some(NamedHeader::Unconfirmed(found))
+    } else {
+        (found <= MAX_WIDE_TITLE_ROWS).then_some(NamedHeader::BelowPeople(found))
     }
 }
 
@@ -329,13 +412,21 @@ fn is_exact(found: HeaderMatch) -> bool {
     matches!(found, HeaderMatch::ExactMobile | HeaderMatch::ExactPhone)
 }
 
-/// Whether a cell is the usual name of a column.
-fn is_column_name(cell: &str) -> bool {
-    match_header(cell) > HeaderMatch::NoMatch
-        || match_country_header(cell).is_some_and(|header| header.stem.is_empty())
+/// Whether a cell is nothing but the usual name of a column.
+fn is_exact_name(cell: &str) -> bool {
+    is_exact(match_header(cell)) || is_other_name(cell)
+}
+
+/// Whether a cell is nothing but the usual name of a column other than the number.
+fn is_other_name(cell: &str) -> bool {
+    match_country_header(cell).is_some_and(|header| header.stem.is_empty())
         // `部门：` is the label of a cell beside it.
         || (!cell.contains([':', '：'])
             && COLUMN_NAMES.contains(&split_words(cell).concat().as_str()))
+}
+
+fn count_filled(row: &[String]) -> usize {
+    row.iter().filter(|cell| !is_blank(cell)).count()
 }
 
 fn is_blank(cell: &str) -> bool {
@@ -393,6 +484,31 @@ mod tests {
         assert_eq!(judged("name,x", PEOPLE), FirstRow::LikelyHeader);
         assert_eq!(judged("x,Phone (work)", PEOPLE), FirstRow::LikelyHeader);
         assert_eq!(judged("国家码,x,号", "49,李四,13800138000\n"), FirstRow::LikelyHeader);
+    }
+
+    #[test]
+    fn a_date_or_a_number_in_a_name_leaves_the_header() {
+        for first in
+            ["姓名,手机号,2024-11-30工资", "姓名,手机号,2024-11-30", "姓名,手机号,第20241130期"]
+        {
+            assert_eq!(judged(first, "张三,13800138000,5000\n"), FirstRow::Header, "{first}");
+        }
+        let rows = "张三,13800138000,5\n";
+        assert_eq!(judged("姓名,手机号,1380013800", rows), FirstRow::LikelyRow);
+        assert_eq!(judged("姓名,手机,13800138000", rows), FirstRow::Row);
+        assert_eq!(judged("姓名,x,2024-11-30", rows), FirstRow::Row);
+    }
+
+    #[test]
+    fn a_word_for_telephone_beside_the_number_is_no_name() {
+        let rows = "李四,13800138000,研发部\n王五,13900139000,研发部\n";
+        assert_eq!(judged("张三,,电话销售部", rows), FirstRow::LikelyRow);
+        assert_eq!(judged("张三,无,电话销售部", rows), FirstRow::LikelyRow);
+        assert_eq!(judged("张三,离职,手机", rows), FirstRow::LikelyRow);
+        assert_eq!(judged("张三,,手机", "李四,13800138000,手机\n"), FirstRow::LikelyRow);
+        assert_eq!(judged("员工,员工手机号,部", rows), FirstRow::LikelyHeader);
+        assert_eq!(judged("员工,手机号,部", rows), FirstRow::Header);
+        assert_eq!(judged("姓名,员工手机号,部", rows), FirstRow::Header);
     }
 
     #[test]
@@ -467,7 +583,25 @@ mod tests {
         assert_eq!(named("谁,号,登录\n张三,1.38E+10,手机\n"), None);
         assert_eq!(
             named("管理员,13800138001\n姓名,手机号,部门\nA,13800138000,x"),
-            Some(NamedHeader::BelowNumbers(1))
+            Some(NamedHeader::BelowPeople(1))
         );
+    }
+
+    #[test]
+    fn people_are_no_title() {
+        for (text, header) in [
+            ("张三,1380013800\n李四,138001380001\n姓名,手机号\n王五,13800138000", Some(2)),
+            ("张三,010-62345678\n姓名,手机号\n王五,13800138000", Some(1)),
+            ("张三,1380013800x\n姓名,手机号\n王五,010-62345678", Some(1)),
+            ("张三,1.38E+10\n姓名,手机号\n王五,13800138000", Some(1)),
+            ("张三,离职\n李四,无\n姓名,手机号\n王五,13800138000", Some(2)),
+            // One such cell among others may be a person's.
+            ("张三,010-62345678\n李四,手机\n王五,13800138000", None),
+            ("姓名,号\n张三,手机\n李四,13800138000", None),
+            ("张三,\n李四,\n王五,手机\n赵六,13800138000", None),
+            ("张三,\n李四,x\n王五,电话销售部\n赵六,13800138000", None),
+        ] {
+            assert_eq!(named(text), header.map(NamedHeader::BelowPeople), "{text}");
+        }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn recognize_json(text: &str, is_cut: bool) -> Recognized {
         }
         Some(Err(error)) if error.is_eof() && is_cut => Recognized::NeedsMore,
         Some(Err(error)) if error.is_eof() => Recognized::Type(FileType::Json),
-        _ if is_literal(text) => type_or_table(FileType::Json, text),
+        _ if is_literal(text) => type_or_table(FileType::Json, text, is_cut),
         _ => Recognized::Other,
     }
 }
@@ -89,7 +89,7 @@ pub(crate) fn recognize_script(text: &str, is_cut: bool) -> Recognized {
         }
         Some(Err(error)) if error.is_eof() && is_cut => Recognized::NeedsMore,
         Some(Err(error)) if error.is_eof() => Recognized::Type(FileType::Json),
-        _ if is_literal(value) => type_or_table(FileType::Json, text),
+        _ if is_literal(value) => type_or_table(FileType::Json, text, is_cut),
         _ => Recognized::Other,
     }
 }

@@ -215,8 +215,10 @@ impl LayoutDetector<'_> {
         match error {
             Some(error) => Detected::HeaderOnly(layout, error),
             None if sample_rows.is_empty() => Detected::NeedsMoreRows(layout),
-            // A pipe must give the same country columns as a file.
-            None if needs_more_rows && has_more_room => Detected::NeedsMoreRows(layout),
+            // A pipe must give the same header and country columns as a file.
+            None if (needs_more_rows || first_row_kind.is_likely()) && has_more_room => {
+                Detected::NeedsMoreRows(layout)
+            }
             None => Detected::Layout(layout),
         }
     }

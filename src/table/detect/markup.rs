@@ -46,7 +46,7 @@ pub(crate) fn recognize_markup(text: &str, is_cut: bool) -> Recognized {
         match inner.split_once(end) {
             Some((_, after)) => rest = after.trim_start(),
             None if is_cut => return Recognized::NeedsMore,
-            None => return type_or_table(FileType::WebPage, text),
+            None => return type_or_table(FileType::WebPage, text, is_cut),
         }
     }
     if rest.is_empty() && is_cut {
@@ -63,7 +63,7 @@ pub(crate) fn recognize_markup(text: &str, is_cut: bool) -> Recognized {
         return if is_cut && !has_start_tag(declaration) {
             Recognized::NeedsMore
         } else {
-            type_or_table(xml_type(rest), text)
+            type_or_table(xml_type(rest), text, is_cut)
         };
     }
     FirstTag::parse(rest).map_or(Recognized::Other, |first| first.recognize(rest, is_cut))
@@ -115,7 +115,7 @@ impl<'a> FirstTag<'a> {
             return Recognized::Type(FileType::WebPage);
         }
         if HTML_ELEMENTS.contains(&name) {
-            return type_or_table(FileType::WebPage, text);
+            return type_or_table(FileType::WebPage, text, is_cut);
         }
         // So is `<b>name</b>,<b>mobile</b>`.
         if has_delimiter_between_elements(text.lines().next().unwrap_or_default()) {
@@ -128,9 +128,9 @@ impl<'a> FirstTag<'a> {
             || body.contains(&format!("</{name}"));
         let is_part = HTML_PART_ELEMENTS.contains(&name);
         if is_part && (is_element || has_child || has_end || has_start_tag(body)) {
-            type_or_table(FileType::WebPage, text)
+            type_or_table(FileType::WebPage, text, is_cut)
         } else if is_element {
-            type_or_table(xml_type(text), text)
+            type_or_table(xml_type(text), text, is_cut)
         } else if is_cut && (is_part || has_child || body.trim().is_empty()) {
             Recognized::NeedsMore
         } else {

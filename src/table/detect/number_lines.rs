@@ -7,7 +7,11 @@ use crate::table::detect::file_type::{FileType, Recognized};
 const NUMBER_DIGITS: std::ops::RangeInclusive<usize> = 7..=20;
 
 /// The type that a text seems to have, unless half of its lines have a number in a cell of its own.
-pub(crate) fn type_or_table(file_type: FileType, text: &str) -> Recognized {
+/// `is_cut` means that more of the text follows, which a file is judged by too.
+pub(crate) fn type_or_table(file_type: FileType, text: &str, is_cut: bool) -> Recognized {
+    if is_cut {
+        return Recognized::NeedsMore;
+    }
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let (all, with_number) = lines.fold((0, 0), |(all, with_number), line| {
         (all + 1, with_number + usize::from(cells(line).any(is_number)))

@@ -3,9 +3,11 @@
 use tr::tr;
 
 use crate::table::detect::columns::ANSWER_COLUMNS;
-use crate::table::detect::dialect::{DELIMITERS, Sample, parse_delimiter};
+use crate::table::detect::dialect::{DELIMITERS, SAMPLE_ROWS, Sample, parse_delimiter};
 use crate::table::detect::extra_columns::find_appended_column;
-use crate::table::detect::header_row::{FirstRow, NamedHeader, find_named_header, judge_first_row};
+use crate::table::detect::header_row::{
+    FirstRow, NamedHeader, count_names, find_named_header, is_number, judge_first_row,
+};
 use crate::table::detect::header_words::{HeaderMatch, match_header};
 use crate::table::detect::layout::SourceOptions;
 
@@ -108,7 +110,7 @@ impl TitleDetector<'_> {
             };
             match named {
                 Some(NamedHeader::Certain(index)) => return skipped(index),
-                Some(NamedHeader::BelowNumbers(index)) => {
+                Some(NamedHeader::BelowPeople(index)) => {
                     return TitleLines::Suspected(sample.row_lines[index] - 1);
                 }
                 Some(NamedHeader::Unconfirmed(index)) => {
@@ -129,7 +131,8 @@ impl TitleDetector<'_> {
         let header = sample.rows.iter().position(|row| filled(row) > 1);
         let Some(header) = header.filter(|&header| header > 0) else { return TitleLines::None };
         let (titles, rows) = sample.rows.split_at(header);
-        let has_number = titles.iter().flatten().any(|cell| (self.looks_like_mobile)(cell));
+        let has_number =
+            titles.iter().flatten().any(|cell| (self.looks_like_mobile)(cell) || is_number(cell));
         let kind = judge_first_row(rows, self.looks_like_mobile);
         // A header may lack most names, but it is then directly above the data.
         if has_number || kind == FirstRow::Row {
@@ -137,6 +140,10 @@ impl TitleDetector<'_> {
         }
         let lines = sample.row_lines[header] - 1;
         let is_known = self.is_known_header(&rows[0]);
+        let are_blank = titles.iter().flatten().all(|cell| cell.trim().is_empty());
+        let is_certain = self.has_requested_name(&rows[0])
+            || count_names(&rows[0], &rows[1..], self.looks_like_mobile) > 1
+            || (is_known && are_blank);
         // The rows of which the cells are kept are the first of those of which the widths are.
         let (titles, widths) = sample.widths.split_at(header);
         let Some((width, data)) = widths.split_first() else { return TitleLines::None };
@@ -147,11 +154,15 @@ impl TitleDetector<'_> {
                 (false, false) => TitleLines::None,
             };
         }
+        // A pipe must give the same lines as a file.
+        if self.can_grow && !is_certain && sample.rows.len() < SAMPLE_ROWS {
+            return TitleLines::Unknown;
+        }
         let even = data.iter().filter(|other| other.fits(width.cells)).count();
         let is_narrower = titles.iter().all(|title| title.cells < width.cells);
         if even == 0 || even * 2 < data.len() {
             TitleLines::None
-        } else if is_known || (is_narrower && kind.is_header()) {
+        } else if is_certain || (is_narrower && kind.is_header()) {
             TitleLines::Skipped(lines)
         } else {
             TitleLines::Suspected(lines)
@@ -256,6 +267,17 @@ mod tests {
         ] {
             assert_eq!(title(text), TitleLines::Skipped(1), "{text}");
         }
+        // Rows about people without a number, of which one has a remark.
+        for text in [
+            "张三,\n李四,\n王五,手机\n赵六,138\n",
+            "张三,\n李四,电话销售部\n王五,138\n",
+            "员工名单,\n员工,手机号\na,138\n",
+        ] {
+            assert!(matches!(title(text), TitleLines::Suspected(_)), "{text}");
+        }
+        assert_eq!(title("员工名单\n员工,手机号\na,138\n"), TitleLines::Skipped(1));
+        assert_eq!(title(",\n员工,手机号\na,138\n"), TitleLines::Skipped(1));
+        assert_eq!(title("010-62345678\n员工,手机号\na,138\n"), TitleLines::None);
         let many = "说明\n".repeat(40);
         assert_eq!(title(&format!("{many}姓名,手机号\na,138\n")), TitleLines::Skipped(40));
         // The second row may be of a person without a number.

@@ -533,6 +533,11 @@ mod tests {
         {
             assert_eq!(recognize(text.as_bytes(), false), Recognized::NeedsMore, "{text}");
         }
+        // With more lines, these may be tables for -c.
+        for text in ["<b>手机号</b>\n", "<员工>张三</员工>\n", "{a: 1}\n", "<table>\n<tr>\n"]
+        {
+            assert_eq!(recognize(text.as_bytes(), false), Recognized::NeedsMore, "{text}");
+        }
         for text in ["", "\n \0\n", "员工<br>\n<table>\n"] {
             assert_eq!(recognize(text.as_bytes(), false), Recognized::NeedsMore, "{text}");
         }

@@ -19,12 +19,12 @@ use tr::tr;
 use crate::table::detect::columns::is_same_name;
 use crate::table::raw::missing_values::MissingValues;
 use crate::table::unpack::workbook::csv_reader::{CsvReader, SheetScan, sample, scan};
-use crate::table::unpack::workbook::error::WorkbookError;
+use crate::table::unpack::workbook::error::{SheetDoubt, WorkbookError};
 use crate::table::unpack::workbook::package::{Package, SheetEntry};
 
 /// How much of a sheet is rated, as CSV in bytes.
 const SAMPLE_BYTES: usize = 64 << 10;
-/// How much of a sheet is rated whose column of numbers begins with blank cells.
+/// How much of a sheet is rated of which the first rows have no number.
 const MAX_SAMPLE_BYTES: usize = 16 << 20;
 
 /// How well a sheet fits as the table of numbers, from its first rows.
@@ -34,6 +34,8 @@ pub enum SheetFit {
     NoNumbers,
     /// Some cells could be meant as numbers, such as a hotline in a sheet of instructions.
     StrayNumbers,
+    /// There are mobile numbers, and no column of them is found.
+    UnknownColumn,
     /// A header names a column of numbers, which has none that can be read.
     EmptyColumn,
     /// A column has mobile numbers.
@@ -124,6 +126,7 @@ fn choose_sheet(
     rate_sheet: &RateSheet<'_>,
 ) -> Result<usize, WorkbookError> {
     let (mut first, mut stray, mut hidden, mut visible) = (None, None, None, Vec::new());
+    let mut unreadable = None;
     for (index, has_rows) in with_rows.iter().enumerate() {
         if !has_rows {
             continue;
@@ -132,23 +135,39 @@ fn choose_sheet(
         if is_visible {
             visible.push(index);
         }
-        match (rate(package, index, delimiter, rate_sheet), first) {
+        let (fit, error) = rate(package, index, delimiter, rate_sheet);
+        if is_visible && first.is_none() && fit < SheetFit::EmptyColumn {
+            unreadable = unreadable.or(error.map(|error| (index, error)));
+        }
+        match (fit, first) {
             (SheetFit::NoNumbers, _) => {}
             _ if !is_visible => hidden = hidden.or(Some(index)),
             (SheetFit::StrayNumbers, _) => stray = stray.or(Some(index)),
-            (SheetFit::NamedNumbers, None) => return Ok(index),
-            (fit, None) => first = Some((fit, index)),
+            (fit, None) => {
+                first = Some((fit, index));
+                if fit == SheetFit::NamedNumbers {
+                    break;
+                }
+            }
             (fit, Some((first_fit, first))) if fit > first_fit => {
-                return Err(WorkbookError::UnclearSheet {
-                    first: package.sheets[first].name.clone(),
-                    other: package.sheets[index].name.clone(),
-                    is_empty: first_fit == SheetFit::EmptyColumn,
-                });
+                let doubt = match first_fit {
+                    SheetFit::EmptyColumn => SheetDoubt::NoNumbers,
+                    SheetFit::UnknownColumn => SheetDoubt::UnknownColumn,
+                    _ => SheetDoubt::OtherName,
+                };
+                return Err(unclear_sheet(package, first, index, doubt));
             }
             _ => {}
         }
     }
     let found = first.map(|(_, index)| index).or(stray);
+    if let (Some(found), Some((index, error))) = (found, unreadable) {
+        return Err(if found == index {
+            error
+        } else {
+            unclear_sheet(package, index, found, SheetDoubt::Unreadable(Box::new(error)))
+        });
+    }
     if found.is_none() && visible.len() > 1 {
         // A sheet that cannot be read may be the one with the numbers.
         for &index in &visible {
@@ -168,20 +187,51 @@ fn choose_sheet(
     }
 }
 
-/// How well a sheet fits, from as many of its rows as it takes to see a number.
+fn unclear_sheet(
+    package: &Package,
+    first: usize,
+    other: usize,
+    doubt: SheetDoubt,
+) -> WorkbookError {
+    let name = |index: usize| package.sheets[index].name.clone();
+    WorkbookError::UnclearSheet { first: name(first), other: name(other), doubt }
+}
+
+/// How well a sheet fits, from as many of its rows as it takes to see a number, and why the rows
+/// after them cannot be read.
 fn rate(
     package: &mut Package,
     index: usize,
     delimiter: char,
     rate_sheet: &RateSheet<'_>,
-) -> SheetFit {
-    let mut rate =
-        |size| sample(package, index, delimiter, size).map_or(SheetFit::NoNumbers, rate_sheet);
-    match rate(SAMPLE_BYTES) {
-        // Its numbers may begin further down, and another sheet must not be taken for that.
-        SheetFit::EmptyColumn | SheetFit::StrayNumbers => rate(MAX_SAMPLE_BYTES),
-        fit => fit,
-    }
+) -> (SheetFit, Option<WorkbookError>) {
+    let first = match sample(package, index, delimiter, SAMPLE_BYTES) {
+        Ok((csv, None)) => match rate_sheet(csv) {
+            fit @ (SheetFit::Numbers | SheetFit::NamedNumbers) => return (fit, None),
+            fit => fit,
+        },
+        Ok((csv, error)) => return (rate_sheet(csv), error),
+        Err(error) => return (SheetFit::NoNumbers, Some(error)),
+    };
+    // Its numbers may begin further down, and another sheet must not be taken for that.
+    let (csv, error) = match sample(package, index, delimiter, MAX_SAMPLE_BYTES) {
+        Ok(sample) => sample,
+        Err(error) => return (SheetFit::NoNumbers, Some(error)),
+    };
+    let (length, fit) = (csv.len(), rate_sheet(csv));
+    let fit = match (first, fit) {
+        // A note in a short sheet is no column.
+        (SheetFit::NoNumbers | SheetFit::UnknownColumn, SheetFit::UnknownColumn)
+            if length <= SAMPLE_BYTES =>
+        {
+            SheetFit::NoNumbers
+        }
+        (SheetFit::NoNumbers, SheetFit::NoNumbers) if length >= MAX_SAMPLE_BYTES => {
+            SheetFit::UnknownColumn
+        }
+        (_, fit) => fit,
+    };
+    (fit, error)
 }
 
 /// All sheets, the visible ones with their numbers, for messages.

@@ -50,12 +50,13 @@ fn a_flag_without_effect_gives_a_warning() {
         ),
         (
             &["--connect-timeout", "20s"],
-            "--connect-timeout has no effect: --timeout is shorter and includes connecting",
+            "--connect-timeout has only part of its effect: --timeout is shorter and includes \
+             connecting",
         ),
         (
             &["--max-age", "1h", "--max-age-not-found", "1d"],
-            "--max-age-not-found has no effect: --max-age is shorter and limits the age of all \
-             answers",
+            "--max-age-not-found has only part of its effect: --max-age is shorter and limits the \
+             age of all answers",
         ),
         (&["--max-age", "1d", "--max-age-not-found", "1d"], ""),
         (&["--max-age", "0", "--wait", "--restart"], ""),

@@ -52,6 +52,23 @@ fn rows_between_two_stray_quotes_are_reported() {
     // Rows without their last cells, in one cell.
     let short = "name,mobile,note,x\nA,13800138001,\"x\nB,13800138002\nC,13800138003,\",y\n";
     assert_refused(short, &["line 2: the row that begins here ends on line 4", "--flexible"]);
+    // A closing quote is missing, in a cell that needs its quotes.
+    for (text, last) in [
+        (
+            "姓名,手机号,备注\n张三,13800138000,\"喜欢茶, 咖啡\n李四,13900139000,\n\
+             王五,13700137000,\"备注\"\n赵六,13600136000,\n",
+            4,
+        ),
+        ("id,mobile,note\n1,13800138000,\"see a,b\n2,13900139000,\"ok\"\n3,13600136000,\n", 3),
+        (
+            "姓名,部门,手机号\n\"张三, 李,研发,13800138000\n李四,研发,13900139000\n\
+             \"王五\",人事,13700137000\n赵六,人事,13600136000\n",
+            4,
+        ),
+    ] {
+        let line = format!("line 2: the row that begins here ends on line {last}");
+        assert_refused(text, &[&line, "--flexible"]);
+    }
     // One column: the second number of the cell would not be asked.
     assert_refused("mobile\n\"13800138001\n13800138002\n\"13800138003\n", &["line 2", "line 4"]);
 }

@@ -103,6 +103,13 @@ fn the_first_visible_sheet_with_numbers_is_read_and_named() {
 #[test]
 fn a_later_sheet_that_fits_better_is_not_read_in_place_of_the_first() {
     let leavers = text_sheet(&[&["姓名", "手机号"], &["甲", "13800000021"]]);
+    let number = ("t=\"str\"", "<v>13800000022</v>");
+    let unreadable = |first| sheet_xml(&[&[first, HEADER[1]], &[NAME, number]]);
+    let unknown = [("t=\"zz\"", "<v>1</v>"), ("t=\"s\"", "<v>99</v>")];
+    let mut late = vec![vec!["姓名", "Kontakt"]];
+    late.resize(4000, vec!["一个很长的名字，没有号码", ""]);
+    late.push(vec!["甲", "13800000021"]);
+    let late: Vec<&[&str]> = late.iter().map(Vec::as_slice).collect();
     let formula = ("", "<f>B9</f>");
     for (first, words) in [
         (text_sheet(&[&["姓名", "手机号"]]), "no mobile number in it"),
@@ -112,6 +119,10 @@ fn a_later_sheet_that_fits_better_is_not_read_in_place_of_the_first() {
         (text_sheet(&[&["姓名", "联系电话"], &["乙", "010-62345678"]]), "no mobile number in it"),
         (text_sheet(&[&["部门", "电话"], &["人事", "13800000029"]]), "names as mobile numbers"),
         (text_sheet(&[&["乙", "13800000028"], &["丙", "13800000029"]]), "names as mobile numbers"),
+        (unreadable(unknown[0]), "(sheet 在职, cell A1"),
+        (unreadable(unknown[1]), "(sheet 在职, cell A1"),
+        (sheet_xml(&[&[NAME], &[unknown[0], number]]), "(sheet 在职, cell A2"),
+        (text_sheet(&late), "far down"),
     ] {
         let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
         let bytes = build_workbook(&[("在职", "visible", &first), ("离职", "visible", &leavers)]);

@@ -95,16 +95,15 @@ pub(crate) fn scan(cells: &mut SheetCells<'_>) -> Result<SheetScan, WorkbookErro
 }
 
 /// The CSV of the first rows of the sheet at `index`, about `size` bytes, without a byte order
-/// mark. It ends before a cell that cannot be read.
+/// mark. It ends before a cell that cannot be read, whose error is returned along with it.
 pub(crate) fn sample(
     package: &mut Package,
     index: usize,
     delimiter: char,
     size: usize,
-) -> Result<Vec<u8>, WorkbookError> {
-    let Some(extent) = sample_extent(&mut package.cells(index)?, size) else {
-        return Ok(Vec::new());
-    };
+) -> Result<(Vec<u8>, Option<WorkbookError>), WorkbookError> {
+    let (extent, error) = sample_extent(&mut package.cells(index)?, size);
+    let Some(extent) = extent else { return Ok((Vec::new(), error)) };
     let mut cells = package.cells(index)?;
     let mut writer = RowWriter::new(extent, delimiter, Vec::new());
     while writer.csv.len() < size
@@ -114,20 +113,28 @@ pub(crate) fn sample(
         writer.push(&cell);
     }
     writer.end_row();
-    Ok(writer.csv)
+    Ok((writer.csv, error))
 }
 
 /// The extent of the first cells, whose texts take about `size` bytes. `None` without cells.
-fn sample_extent(cells: &mut SheetCells<'_>, size: usize) -> Option<Extent> {
+fn sample_extent(
+    cells: &mut SheetCells<'_>,
+    size: usize,
+) -> (Option<Extent>, Option<WorkbookError>) {
     let mut found: Option<Extent> = None;
     let mut bytes = 0;
-    while bytes < size
-        && let Ok(Some(cell)) = cells.next_cell()
-    {
-        bytes += cell.text.len() + 1;
-        found = Some(found.map_or_else(|| Extent::of(&cell), |extent| extent.including(&cell)));
+    while bytes < size {
+        match cells.next_cell() {
+            Ok(Some(cell)) => {
+                bytes += cell.text.len() + 1;
+                let extent = found.map_or_else(|| Extent::of(&cell), |it| it.including(&cell));
+                found = Some(extent);
+            }
+            Ok(None) => break,
+            Err(error) => return (found, Some(error)),
+        }
     }
-    found
+    (found, None)
 }
 
 /// Writes cells as CSV: CRLF line ends, all rows of the same width. Empty rows and columns before

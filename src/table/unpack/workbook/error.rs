@@ -8,6 +8,19 @@ use crate::table::unpack::workbook::limits::{
     MAX_CSV_BYTES, MAX_STRING_BYTES, MAX_STRINGS, MAX_STYLES, MAX_TEXT_BYTES, MAX_UNPACKED_BYTES,
 };
 
+/// Why it is not clear that a sheet is the one that is meant.
+#[derive(Debug)]
+pub enum SheetDoubt {
+    /// Its column for numbers has none.
+    NoNumbers,
+    /// It has numbers far down, and no column of them is found, or it is very long.
+    UnknownColumn,
+    /// Its column of numbers has no name for mobile numbers.
+    OtherName,
+    /// It cannot be read.
+    Unreadable(Box<WorkbookError>),
+}
+
 /// Why a workbook cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkbookError {
@@ -97,13 +110,12 @@ pub enum WorkbookError {
         sheets: String,
     },
     /// Several visible sheets may be the one that is meant, and the first is not the best one.
-    #[error("{}", unclear_sheet_message(first, other, *is_empty))]
+    #[error("{}", unclear_sheet_message(first, other, doubt))]
     UnclearSheet {
         first: String,
         /// The later sheet, which fits better.
         other: String,
-        /// Whether the first one has no number.
-        is_empty: bool,
+        doubt: SheetDoubt,
     },
     /// All cells of the visible sheets are empty.
     #[error("{}", tr!(
@@ -131,23 +143,35 @@ impl WorkbookError {
     }
 }
 
-fn unclear_sheet_message(first: &str, other: &str, is_empty: bool) -> String {
-    if is_empty {
-        tr!(
+fn unclear_sheet_message(first: &str, other: &str, doubt: &SheetDoubt) -> String {
+    match doubt {
+        SheetDoubt::NoNumbers => tr!(
             "the sheet {first} has a column for numbers, but no mobile number in it (no rows, \
              other text, or formulas without stored values), and the later sheet {other} has some: \
              choose the one that you mean with --sheet; if formulas have no values, open the \
              workbook in Excel and save it first",
             first,
             other
-        )
-    } else {
-        tr!(
+        ),
+        SheetDoubt::UnknownColumn => tr!(
+            "the sheet {first} may have mobile numbers far down, and the later sheet {other} has \
+             some: choose the one that you mean with --sheet, and the column with --column",
+            first,
+            other
+        ),
+        SheetDoubt::Unreadable(cause) => tr!(
+            "the sheet {first} cannot be read, and the later sheet {other} has numbers: choose the \
+             one that you mean with --sheet ({cause})",
+            first,
+            other,
+            cause
+        ),
+        SheetDoubt::OtherName => tr!(
             "the sheet {first} has a column of numbers, and the later sheet {other} has one that \
              its header names as mobile numbers: choose the one that you mean with --sheet",
             first,
             other
-        )
+        ),
     }
 }
 
