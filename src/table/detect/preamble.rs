@@ -141,9 +141,9 @@ impl TitleDetector<'_> {
         let lines = sample.row_lines[header] - 1;
         let is_known = self.is_known_header(&rows[0]);
         let are_blank = titles.iter().flatten().all(|cell| cell.trim().is_empty());
-        let is_certain = self.has_requested_name(&rows[0])
-            || count_names(&rows[0], &rows[1..], self.looks_like_mobile) > 1
-            || (is_known && are_blank);
+        let has_several_names = || count_names(&rows[0], &rows[1..], self.looks_like_mobile) > 1;
+        let is_certain =
+            self.has_requested_name(&rows[0]) || (is_known && (are_blank || has_several_names()));
         // The rows of which the cells are kept are the first of those of which the widths are.
         let (titles, widths) = sample.widths.split_at(header);
         let Some((width, data)) = widths.split_first() else { return TitleLines::None };
@@ -277,6 +277,8 @@ mod tests {
         }
         assert_eq!(title("员工名单\n员工,手机号\na,138\n"), TitleLines::Skipped(1));
         assert_eq!(title(",\n员工,手机号\na,138\n"), TitleLines::Skipped(1));
+        // Without a number, the names may be those of another table.
+        assert!(matches!(title("a,\nname,city\nb,c\n"), TitleLines::Suspected(1)));
         assert_eq!(title("010-62345678\n员工,手机号\na,138\n"), TitleLines::None);
         let many = "说明\n".repeat(40);
         assert_eq!(title(&format!("{many}姓名,手机号\na,138\n")), TitleLines::Skipped(40));

@@ -353,14 +353,18 @@ fn cells_out_of_place_are_named() {
 }
 
 #[test]
-fn a_cell_that_cannot_be_read_on_another_sheet_does_not_matter() {
+fn a_cell_that_cannot_be_read_on_a_later_sheet_does_not_matter() {
     let unreadable = row_xml(1, &[("t=\"new\"", "<v>1</v>")]);
     let staff = row_xml(1, &[("", "<v>1</v>")]);
     let bytes = build_workbook(&[("图", "visible", &unreadable), ("员工", "visible", &staff)]);
-    for wanted in [None, Some("员工")] {
-        let (name, others, text) = read_workbook(&bytes, wanted).unwrap();
+    let later = build_workbook(&[("员工", "visible", &staff), ("图", "visible", &unreadable)]);
+    for (bytes, wanted) in [(&later, None), (&bytes, Some("员工"))] {
+        let (name, others, text) = read_workbook(bytes, wanted).unwrap();
         assert_eq!((&*name, others, &*text), ("员工", vec!["图".to_owned()], "\u{feff}1\r\n"));
     }
+    // It may be the sheet that is meant.
+    let error = read_workbook(&bytes, None).unwrap_err().to_string();
+    assert!(error.contains("图 cannot be read, and the later sheet 员工 has"), "{error}");
     let notes = row_xml(1, &[("", "")]);
     for (sheets, wanted) in [
         ([("图", "visible", &*unreadable), ("员工", "visible", &*staff)], Some("图")),
