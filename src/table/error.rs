@@ -127,7 +127,7 @@ pub enum SourceError {
     /// A column cannot be determined.
     #[error("{error}{}", title_hint(*titles))]
     Column {
-        error: ColumnError,
+        error: Box<ColumnError>,
         /// The lines that look like a title.
         titles: TitleLines,
     },

@@ -128,7 +128,7 @@ fn sniff_table(
             Err(SourceError::NoRows { has_header: true })
         }
         Detected::HeaderOnly(_, error) | Detected::Unknown(error) => {
-            Err(SourceError::Column { error, titles })
+            Err(SourceError::Column { error: Box::new(error), titles })
         }
     }
 }

@@ -321,7 +321,7 @@ impl Source {
                     }
                     // The numbers of some countries have fewer digits.
                     if let Some(rules) = self.required_numbers.filter(|_| !self.has_number) {
-                        let mut numbers = self.number_cells.parse(&batch, last, rules);
+                        let mut numbers = self.number_cells.parse(batch, last, rules);
                         self.has_number = numbers.any(|number| number.is_ok());
                     }
                     self.rows += 1;

@@ -228,10 +228,14 @@ impl<'a> InputSpec<'a> {
                 rate_columns(&mut source, are_named, &is_mobile)
             }
             // The user has to choose among columns.
-            Err(SourceError::Column {
-                error: ColumnError::Ambiguous { .. } | ColumnError::AmbiguousCountry { .. },
-                ..
-            }) => SheetFit::NamedNumbers,
+            Err(SourceError::Column { error, .. })
+                if matches!(
+                    *error,
+                    ColumnError::Ambiguous { .. } | ColumnError::AmbiguousCountry { .. }
+                ) =>
+            {
+                SheetFit::NamedNumbers
+            }
             Err(_) => {
                 let text = String::from_utf8_lossy(&csv);
                 let is_end = |letter: char| letter == delimiter || "\"\r\n".contains(letter);

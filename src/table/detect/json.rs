@@ -50,12 +50,11 @@ fn is_literal(text: &str) -> bool {
 
 /// Whether the text begins with a key and a colon.
 fn has_key(text: &str) -> bool {
-    let after = match text.chars().next() {
-        Some(quote @ ('\'' | '"')) => text[1..].split_once(quote).map(|(_, after)| after),
-        _ => {
-            let after = text.trim_start_matches(|c: char| c.is_alphanumeric() || "_$-".contains(c));
-            Some(after).filter(|after| after.len() < text.len())
-        }
+    let after = if let Some(quote @ ('\'' | '"')) = text.chars().next() {
+        text[1..].split_once(quote).map(|(_, after)| after)
+    } else {
+        let after = text.trim_start_matches(|c: char| c.is_alphanumeric() || "_$-".contains(c));
+        Some(after).filter(|after| after.len() < text.len())
     };
     after.is_some_and(|after| after.trim_start().starts_with(':'))
 }

@@ -446,7 +446,7 @@ mod tests {
             }
         }
         assert_eq!(type_of(&[0; 5000]), Some(FileType::Zeros));
-        assert_eq!(recognize(&[0; MAX_BLANK_BYTES], false), Recognized::Type(FileType::Zeros));
+        assert_eq!(recognize(&vec![0; MAX_BLANK_BYTES], false), Recognized::Type(FileType::Zeros));
         let zip = b"\xEF\xBB\xBF\r\nPK\x03\x04\x14\0\x06\0";
         assert_eq!(type_of(zip), Some(FileType::PrefixedZip));
         assert_eq!(type_of(b"PK\x03\x04\x14\0\x06\0"), None, "it is read as a workbook");
