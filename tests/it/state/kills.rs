@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dingmap::testing::sandbox::Script;
 
 use crate::support::interrupted_runs::{resolvable_numbers, uninterrupted_output};
-use crate::support::process::Process;
+use crate::support::process::{Process, wait_until};
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
@@ -18,6 +18,9 @@ const CALLS_PER_SECOND: usize = 60;
 const WORKERS: usize = 8;
 /// Rows for each kill.
 const ROWS_PER_KILL: usize = 160;
+
+/// Calls of a run before its kill: enough for several commits, too few for the chain to end early.
+const CALLS_PER_RUN: std::ops::Range<usize> = 40..200;
 
 /// How many kills.
 fn kill_count() -> usize {
@@ -36,8 +39,9 @@ fn random_table(count: usize, seed: u64) -> (String, usize) {
     ("id,mobile\n".to_owned() + &lines.concat(), distinct.len())
 }
 
-/// A chain whose runs last so many milliseconds at most.
-fn run_kill_chain(signal: &str, longest: u64) {
+/// A chain whose runs are killed after a random number of calls, whatever time those take, and one
+/// in eight of them while it starts.
+fn run_kill_chain(signal: &str) {
     let (seed, kills) = (fastrand::u64(..), kill_count());
     let mut dice = fastrand::Rng::with_seed(seed);
     let (text, distinct) = random_table(kills * ROWS_PER_KILL, seed);
@@ -73,8 +77,16 @@ fn run_kill_chain(signal: &str, longest: u64) {
     let mut ended = None;
     while ended.is_none() && runs < kills {
         let mut process = Process::start(&mut command());
-        std::thread::sleep(Duration::from_millis(dice.u64(1..longest)));
-        process.send_signal(signal);
+        let calls = if runs % 8 == 7 { 0 } else { dice.usize(CALLS_PER_RUN) };
+        let target = api.call_log().calls().len() + calls;
+        wait_until("calls, or the end of the run", || {
+            let ended = process.child.try_wait().unwrap().is_some();
+            (ended || api.call_log().calls().len() >= target).then_some(())
+        });
+        std::thread::sleep(Duration::from_millis(dice.u64(1..100)));
+        if process.child.try_wait().unwrap().is_none() {
+            process.send_signal(signal);
+        }
         let run = process.wait();
         runs += 1;
         let moment = Instant::now();
@@ -121,12 +133,11 @@ fn stored_numbers(state: &Path) -> Vec<String> {
 #[test]
 #[ignore = "long: cargo test -- --include-ignored"]
 fn random_kills_lose_nothing_and_cost_few_calls() {
-    // Long enough for many commits, and now and then short enough to hit a start.
-    run_kill_chain("KILL", 4000);
+    run_kill_chain("KILL");
 }
 
 #[test]
 #[ignore = "long: cargo test -- --include-ignored"]
 fn random_terminations_cost_no_call() {
-    run_kill_chain("TERM", 2500);
+    run_kill_chain("TERM");
 }
