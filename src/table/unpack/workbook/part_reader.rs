@@ -144,37 +144,41 @@ fn push_reference(reference: &BytesRef<'_>, text: &mut String) -> Result<(), Wor
 
 /// The length of an escape such as `_x000D_`.
 const ESCAPE_BYTES: usize = 7;
+const ESCAPE_PREFIX: &str = "_x";
 
 /// Replaces Excel's escapes of code units of UTF-16, such as `_x000D_`.
 pub(crate) fn decode_escapes(text: &str) -> Cow<'_, str> {
-    let unit_at = |at: usize| {
-        let escape = text.get(at..at + ESCAPE_BYTES)?;
-        let digits = escape.strip_prefix("_x")?.strip_suffix('_')?;
-        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)
-    };
-    let mut decoded = String::new();
-    let (mut copied, mut at) = (0, 0);
-    while let Some(found) = text.get(at..).and_then(|rest| rest.find("_x")) {
-        let start = at + found;
-        let mut units = Vec::new();
-        let mut end = start;
-        while let Some(unit) = unit_at(end) {
-            units.push(unit);
-            end += ESCAPE_BYTES;
-        }
-        at = end.max(start + 2);
-        if !units.is_empty() {
-            decoded.push_str(text.get(copied..start).unwrap_or_default());
-            decoded.push_str(&String::from_utf16_lossy(&units));
-            copied = end;
-        }
-    }
-    if copied == 0 {
+    if !text.contains(ESCAPE_PREFIX) {
         return text.into();
     }
-    decoded.push_str(text.get(copied..).unwrap_or_default());
+    let (mut decoded, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(ESCAPE_PREFIX) {
+        let (plain, escapes) = rest.split_at(at);
+        decoded.push_str(plain);
+        // Several escapes in a row can be the units of one character.
+        let (mut units, mut after) = (Vec::new(), escapes);
+        while let Some((unit, next)) = split_escape(after) {
+            units.push(unit);
+            after = next;
+        }
+        if units.is_empty() {
+            decoded.push_str(ESCAPE_PREFIX);
+            after = escapes.split_at(ESCAPE_PREFIX.len()).1;
+        }
+        decoded.push_str(&String::from_utf16_lossy(&units));
+        rest = after;
+    }
+    decoded.push_str(rest);
     decoded.into()
+}
+
+/// The code unit of the escape that `text` begins with, and the text after it.
+fn split_escape(text: &str) -> Option<(u16, &str)> {
+    let (escape, after) = text.split_at_checked(ESCAPE_BYTES)?;
+    let digits = escape.strip_prefix(ESCAPE_PREFIX)?.strip_suffix('_')?;
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let unit = u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
+    Some((unit, after))
 }
 
 /// The kind of error of [`EventLimit`].
