@@ -1,39 +1,36 @@
-//! Parses the numbers of the rows of a table, each with the country that a column beside it names.
+//! Parses the numbers of the rows of a table, each with the country that another column names.
 
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::NumberRules;
 use crate::domain::shard::ShardKey;
-use crate::table::detect::country_reading::CountryColumn;
+use crate::table::detect::country_reading::NumberCountries;
+use crate::table::detect::country_words::match_country_header;
+use crate::table::detect::header_words::{HeaderMatch, match_header};
 use crate::table::raw::batch::Batch;
 
 /// Where the cells of a batch hold numbers and their countries. The number cells come first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NumberCells {
-    /// The country cell of each number cell.
-    countries: Vec<Option<CountryCell>>,
+    /// The countries of each number cell, and the index of their first cell in a row.
+    countries: Vec<(NumberCountries, usize)>,
     /// How many cells of a row come before the country cells.
     first_country: usize,
-}
-
-#[derive(Clone, Debug)]
-struct CountryCell {
-    /// Its index among the cells of a row.
-    index: usize,
-    column: CountryColumn,
 }
 
 impl NumberCells {
     /// `countries` has an item for each number cell. The country cells begin at `first_country`.
     pub(crate) fn new(
-        countries: impl IntoIterator<Item = Option<CountryColumn>>,
+        countries: impl IntoIterator<Item = NumberCountries>,
         first_country: usize,
     ) -> Self {
-        let mut indices = first_country..;
-        let cell = |column: Option<CountryColumn>| {
-            column.and_then(|column| Some(CountryCell { index: indices.next()?, column }))
+        let mut next = first_country;
+        let cells = |countries: NumberCountries| {
+            let first = next;
+            next += countries.columns().count();
+            (countries, first)
         };
-        Self { countries: countries.into_iter().map(cell).collect(), first_country }
+        Self { countries: countries.into_iter().map(cells).collect(), first_country }
     }
 
     /// The number cells of a row.
@@ -57,14 +54,20 @@ impl NumberCells {
     ) -> impl Iterator<Item = Result<NumberCell, Invalid>> + 'a {
         let non_person = batch.non_person(row).map(Invalid::NonPerson);
         let cells = self.countries.iter().zip(batch.cells(row));
-        cells.map(move |(country, cell)| match (&non_person, country) {
-            (Some(non_person), _) => Err(non_person.clone()),
-            (None, None) => NumberCell::parse(cell, rules),
-            (None, Some(country)) => {
-                let country_cell = batch.cells(row).nth(country.index).unwrap_or_default();
-                country.column.parse_number(cell, country_cell, rules)
-            }
+        cells.map(move |((countries, first), cell)| match &non_person {
+            Some(non_person) => Err(non_person.clone()),
+            None => countries.parse_number(cell, batch.cells(row).skip(*first), rules),
         })
+    }
+
+    /// Whether the row names the columns of numbers and countries, as a second header does. Without
+    /// it, the other rows may be read in another way.
+    #[must_use]
+    pub(crate) fn is_header_row(&self, batch: &Batch, row: usize) -> bool {
+        let mut numbers = batch.cells(row).take(self.count());
+        let mut countries = batch.cells(row).skip(self.first_country);
+        numbers.any(|cell| match_header(cell) >= HeaderMatch::ExactPhone)
+            && countries.any(|cell| match_country_header(cell).is_some())
     }
 
     #[must_use]

@@ -10,7 +10,7 @@ use crate::domain::number::mobile::NumberRules;
 use crate::domain::number::plausible::could_be_number;
 use crate::table::detect::column_error::ColumnList;
 use crate::table::detect::columns::{Column, appended_names};
-use crate::table::detect::country_reading::CountryColumn;
+use crate::table::detect::country_reading::NumberCountries;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES, ends_with_delimiter, is_blank_cell};
 use crate::table::detect::encoding::detect_encoding;
 use crate::table::detect::extra_columns::find_appended_column;
@@ -190,9 +190,9 @@ impl Source {
         &self.layout.columns
     }
 
-    /// The country column of each of [`Source::columns`].
+    /// The country columns of each of [`Source::columns`].
     #[must_use]
-    pub(crate) fn country_columns(&self) -> &[Option<CountryColumn>] {
+    pub(crate) fn country_columns(&self) -> &[NumberCountries] {
         &self.layout.country_columns
     }
 
@@ -298,8 +298,9 @@ impl Source {
                     self.check_quotes(&row)?;
                     let answer_delimiters = self.check_width(&row)?;
                     let numbers = self.layout.columns.iter().map(|column| column.index);
-                    let countries =
-                        self.layout.country_columns.iter().flatten().map(|column| column.index);
+                    let countries = self.layout.country_columns.iter();
+                    let countries = countries.flat_map(NumberCountries::columns);
+                    let countries = countries.map(|column| column.index);
                     let columns =
                         numbers.chain(self.layout.extra_columns.iter().copied()).chain(countries);
                     // The cells that a short row lacks are empty.

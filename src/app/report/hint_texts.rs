@@ -82,6 +82,11 @@ impl Hint {
                 rows,
                 of
             ),
+            Self::CountryColumn { rows } => tr!(
+                "{rows} rows are invalid because of the cell for the country: correct these cells, \
+                 name the right column with --country-column, or use --country-column none",
+                rows
+            ),
             Self::Short { rows } => tr!(
                 "{rows} numbers are too short: if digits were lost in the export, export the \
                  column as text, or use the .xlsx itself",

@@ -55,6 +55,8 @@ pub(crate) enum Hint {
         /// Rows that were read.
         of: u64,
     },
+    /// Cells of country columns contradict the numbers, are no countries, or may be countries.
+    CountryColumn { rows: u64 },
     /// Numbers have too few digits.
     Short { rows: u64 },
     /// Numbers have eight digits, like those of Hong Kong and Macau.
@@ -179,7 +181,7 @@ fn is_significant(part: u64, whole: u64, percent: u64, few: u64) -> bool {
 
 fn cell_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     let rows = facts.totals.rows_in - facts.totals.rows_kept;
-    let [_, rounded, short, eight, landlines, missing_values, _, other] =
+    let [_, rounded, short, eight, landlines, missing_values, country, _, other] =
         InvalidKind::ALL.map(|kind| facts.row_stats.invalid(kind));
     let mut hints = Vec::new();
     // One is proof: nobody types 1.38E+10.
@@ -189,6 +191,10 @@ fn cell_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     // The program that wrote the workbook did not calculate.
     if missing_values > 0 {
         hints.push(Hint::MissingValues { rows: missing_values });
+    }
+    // Single ones are typing errors. A tenth of the rows is not about the numbers' countries.
+    if is_significant(country, rows, 10, 5) {
+        hints.push(Hint::CountryColumn { rows: country });
     }
     // Half of the column is no typing error. The kind of the cells does not matter then.
     let wrong = short + eight + landlines + other;
@@ -408,6 +414,9 @@ mod tests {
             (InvalidKind::EightDigits, 10, "eight"),
             (InvalidKind::Landline, 99, ""),
             (InvalidKind::Landline, 100, "landlines"),
+            (InvalidKind::Country, 99, ""),
+            (InvalidKind::Country, 100, "country_column"),
+            (InvalidKind::Country, 1000, "country_column"),
             (InvalidKind::Other, 499, ""),
             (InvalidKind::Other, 500, "column"),
             (InvalidKind::Landline, 500, "column"),

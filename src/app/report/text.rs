@@ -19,7 +19,7 @@ use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
 use crate::store::disk::writer::WriteError;
 use crate::table::detect::columns::Column;
-use crate::table::detect::country_reading::CountryColumn;
+use crate::table::detect::country_reading::NumberCountries;
 use crate::table::detect::encoding::EncodingReason;
 use crate::table::detect::header_row::FirstRow;
 use crate::table::detect::preamble::{self, TitleLines};
@@ -72,29 +72,29 @@ pub(crate) fn describe_input(
         },
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
-    let column = |(column, country): (&Column, &Option<CountryColumn>)| {
+    let column = |(column, countries): (&Column, &NumberCountries)| {
         let (position, reason) = (column.index + 1, &column.reason);
         let text = match column.name.as_deref().map(sanitize) {
             Some(name) => tr!("column {position} ({name}): {reason}", position, name, reason),
             None => tr!("column {position}: {reason}", position, reason),
         };
-        let Some(country) = country else { return text };
+        let suspected = countries.suspected();
+        let Some(country) = countries.certain.as_ref().or(suspected) else { return text };
         let position = country.index + 1;
         match country.name.as_deref().map(sanitize) {
-            Some(name) if country.is_suspected() => tr!(
-                "{text}; column {position} ({name}) may have their countries: name it with \
-                 --country-column, or use --country-column none",
+            Some(name) if suspected.is_some() => tr!(
+                "{text}; column {position} ({name}) may hold the countries of these numbers; if it \
+                 does, add --country-column {position}, otherwise --country-column none",
                 text,
                 position,
                 name
             ),
-            None if country.is_suspected() => tr!(
-                "{text}; column {position} may have their countries: name it with \
-                 --country-column, or use --country-column none",
+            None if suspected.is_some() => tr!(
+                "{text}; column {position} may hold the countries of these numbers; if it does, \
+                 add --country-column {position}, otherwise --country-column none",
                 text,
                 position
             ),
-            _ if !country.is_certain() => text,
             Some(name) => {
                 tr!("{text}; their countries in column {position} ({name})", text, position, name)
             }

@@ -1,6 +1,6 @@
 //! Reads the country of a number from a cell beside it: a calling code, an ISO 3166 code or a name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
@@ -30,6 +30,10 @@ static REGIONS: LazyLock<HashMap<String, DefaultRegion>> = LazyLock::new(|| {
     }
     regions
 });
+
+/// The first letters of names.
+static FIRST_LETTERS: LazyLock<HashSet<char>> =
+    LazyLock::new(|| REGIONS.keys().filter_map(|name| name.chars().next()).collect());
 
 /// The country that a cell names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +76,6 @@ impl Country {
         let named = find_region(&name);
         let has_plus = before.trim_end().ends_with('+');
         match (digits.is_empty(), name.is_empty()) {
-            // `N/A` says that there is none, `NA` is Namibia.
-            (true, _) if text.contains('/') => None,
             (true, _) => named.map(|region| Self { region, form: CountryForm::Name }),
             (false, true) => parse_calling_code(has_plus, digits),
             (false, false) => {
@@ -85,6 +87,23 @@ impl Country {
         }
     }
 }
+
+/// Whether a cell may name a country: a quick look at a cell that may hold anything.
+#[must_use]
+pub(crate) fn may_be_country(cell: &str) -> bool {
+    let text = cell.trim();
+    let Some(first) = text.chars().next() else { return false };
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if text.len() > MAX_NAME_BYTES || digits > MAX_CODE_DIGITS {
+        return false;
+    }
+    !('\u{4e00}'..='\u{9fff}').contains(&first) || FIRST_LETTERS.contains(&first)
+}
+
+/// No name is longer, with its calling code.
+const MAX_NAME_BYTES: usize = 100;
+/// `001242`, with decimals.
+const MAX_CODE_DIGITS: usize = 8;
 
 /// Whether a cell says that there is no country: blank, `-`, `/`, `0`, `无`, `N/A`.
 #[must_use]
@@ -163,9 +182,15 @@ impl AreaCode {
     }
 }
 
-/// ISO 3166 puts qualifying words last: `Korea, Republic of`, `Korea (the Republic of)`.
+/// ISO 3166 puts qualifying words last: `Korea, Republic of`, `Korea (the Republic of)`. Forms in
+/// two languages name a country twice: `China/中国`. `N/A` says that there is none, `NA` is Namibia.
 fn find_region(name: &str) -> Option<DefaultRegion> {
     let find = |key: String| REGIONS.get(&key).copied();
+    if name.contains('/') {
+        let mut names = name.split('/').map(|name| find(fold(name)));
+        let first = names.next()??;
+        return names.all(|other| other == Some(first)).then_some(first);
+    }
     find(fold(name)).or_else(|| {
         let (noun, words) = name.split_once([',', '('])?;
         let words = fold(words);
@@ -236,6 +261,15 @@ mod tests {
             ("086", 86),
             ("中国", 86),
             ("中国大陆", 86),
+            ("中国大陆地区", 86),
+            ("国内", 86),
+            ("境内", 86),
+            ("CN/中国", 86),
+            ("中国/CN", 86),
+            ("China / 中国", 86),
+            ("德国/Germany (+49)", 49),
+            ("加纳利群岛", 34),
+            ("Diego Garcia", 246),
             ("CHN", 86),
             ("1", 1),
             ("USA", 1),
@@ -309,6 +343,10 @@ mod tests {
             "-",
             "N/A",
             "n/a",
+            "NA/",
+            "美国/加拿大",
+            "DE/",
+            "/",
             "无",
             "010",
             "0755",
@@ -325,6 +363,17 @@ mod tests {
             "外籍",
         ] {
             assert_eq!(code(cell), None, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_quick_look_excludes_most_cells() {
+        for cell in ["49", "+49", " ＋４９", "001 242", "德国 +49", "🇩🇪", "DE", "'49", "（852）"]
+        {
+            assert!(may_be_country(cell), "{cell}");
+        }
+        for cell in ["", " ", "张三", "15123456789", "2026-11-30 08:00"] {
+            assert!(!may_be_country(cell), "{cell}");
         }
     }
 
@@ -355,7 +404,9 @@ mod tests {
         for line in NAMES.lines() {
             let fields: Vec<_> = line.splitn(3, ' ').collect();
             assert!(fields.len() == 3 && fields[1].len() == 3, "{line}");
+            assert!(fields[0].parse::<DefaultRegion>().is_ok(), "{line}");
             for key in [fields[0], fields[1]].into_iter().chain(fields[2].split(';')) {
+                assert!(may_be_country(key), "{key}");
                 let earlier = seen.insert(fold(key), fields[0]);
                 assert!(earlier.is_none_or(|earlier| earlier == fields[0]), "{key}: {line}");
             }

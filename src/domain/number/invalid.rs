@@ -75,8 +75,8 @@ pub enum Invalid {
     UnknownRange(u16),
     /// The number has another country code than the country column.
     #[error("{}", tr!(
-        "the number is of +{own}, but the country column says {column} (+{code}): correct one of \
-         them",
+        "the number has the country code +{own}, but the country column says {column} (+{code}): \
+         correct one of them",
         own, column, code
     ))]
     CountryMismatch {
@@ -146,19 +146,22 @@ pub enum InvalidKind {
     /// A landline or a service number.
     Landline,
     MissingValue,
+    /// The cell of a country column contradicts the number, is no country, or may be one.
+    Country,
     /// The row is not about a person.
     NonPerson,
     Other,
 }
 
 impl InvalidKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Empty,
         Self::Rounded,
         Self::TooShort,
         Self::EightDigits,
         Self::Landline,
         Self::MissingValue,
+        Self::Country,
         Self::NonPerson,
         Self::Other,
     ];
@@ -179,16 +182,16 @@ impl Invalid {
             Self::Landline | Self::ServiceNumber => InvalidKind::Landline,
             Self::NonPerson(_) => InvalidKind::NonPerson,
             Self::Several { reason, .. } => reason.kind(),
+            Self::CountryMismatch { .. }
+            | Self::UnknownCountry(_)
+            | Self::DoubtfulCountry { .. } => InvalidKind::Country,
             Self::NotANumber
             | Self::MoreThanNumbers
             | Self::Fraction
             | Self::UnknownCountryCode
             | Self::TooLong(_)
             | Self::MainlandWithoutCode(_)
-            | Self::UnknownRange(_)
-            | Self::CountryMismatch { .. }
-            | Self::UnknownCountry(_)
-            | Self::DoubtfulCountry { .. } => InvalidKind::Other,
+            | Self::UnknownRange(_) => InvalidKind::Other,
         }
     }
 

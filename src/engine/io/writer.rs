@@ -66,7 +66,7 @@ impl Outputs {
         let (row_stats, unresolved) = (&mut self.row_stats, &self.unresolved);
         count_kept_row(format, region, batch, row, status, row_stats, unresolved);
         self.all.copy_row(batch, row)?;
-        self.write_failed_row(batch, row, status)
+        self.write_failed_row(batch, row, status, format)
     }
 
     /// Writes a row with its answer. `code_buffer` is reused for the text of the code.
@@ -121,19 +121,25 @@ impl Outputs {
             }
             None => self.all.write_row(&parsed.batch, row, &cells)?,
         }
-        self.write_failed_row(&parsed.batch, row, status)
+        self.write_failed_row(&parsed.batch, row, status, format)
     }
 
+    /// A second header is written as well: without it, the next run may read another column as
+    /// the countries of the numbers, or none.
     fn write_failed_row(
         &mut self,
         batch: &Batch,
         row: usize,
         status: Status,
+        format: &RowFormat,
     ) -> Result<(), SinkError> {
-        match &mut self.failed {
-            Some(failed) if status.is_retryable() => failed.copy_row_without_blanks(batch, row),
-            _ => Ok(()),
+        let Some(failed) = &mut self.failed else { return Ok(()) };
+        let is_header =
+            || status == Status::Invalid && format.number_cells.is_header_row(batch, row);
+        if status.is_retryable() || is_header() {
+            failed.copy_row_without_blanks(batch, row)?;
         }
+        Ok(())
     }
 }
 

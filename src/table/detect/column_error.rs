@@ -184,7 +184,8 @@ pub enum ColumnError {
     /// Several columns may have the countries of the numbers.
     #[error("{}", tr!(
         "several columns may hold the countries of the numbers in column {number}; name the right \
-         one with --country-column, or use --country-column none: {columns}",
+         one with --country-column, which applies to all number columns, or use \
+         --country-column none: {columns}",
         number, columns
     ))]
     AmbiguousCountry {

@@ -3,16 +3,18 @@
 
 use std::str::FromStr;
 
+use crate::domain::number::country::Country;
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, PatternError};
 use crate::table::detect::country_reading::{
-    AREA_CODES, COUNTRIES, CountryColumn, CountryReading, CountrySample, Evidence,
+    AREA_CODES, COUNTRIES, CellContent, CountryColumn, CountryReading, CountrySample, Evidence,
+    NumberCountries, STATE_CODES,
 };
 use crate::table::detect::country_words::{
     CountryHeader, CountryWord, is_other_content, match_country_header, strip_phone_words,
 };
-use crate::table::detect::header_words::{HeaderMatch, match_header};
+use crate::table::detect::header_words::{HeaderMatch, is_other_phone, match_header};
 
 /// What the user says about the country column.
 #[derive(Debug, Clone, Default)]
@@ -39,13 +41,13 @@ impl FromStr for CountryChoice {
 /// The country columns of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CountryColumns {
-    /// That of each number column.
-    pub columns: Vec<Option<CountryColumn>>,
+    /// Those of each number column.
+    pub columns: Vec<NumberCountries>,
     /// Whether more rows may show other columns.
     pub needs_more_rows: bool,
 }
 
-/// Returns the country column of each of `numbers`.
+/// Returns the country columns of each of `numbers`.
 ///
 /// # Errors
 /// [`ColumnError`] if the requested column is missing or has the numbers, or if several columns may
@@ -55,8 +57,8 @@ pub(crate) fn find_country_columns(
     choice: &CountryChoice,
     numbers: &[Column],
 ) -> Result<CountryColumns, ColumnError> {
-    let all = |column: Option<CountryColumn>| CountryColumns {
-        columns: vec![column; numbers.len()],
+    let all = |certain: Option<CountryColumn>| CountryColumns {
+        columns: vec![NumberCountries { certain, doubtful: Vec::new() }; numbers.len()],
         needs_more_rows: false,
     };
     match choice {
@@ -77,8 +79,10 @@ pub(crate) fn find_country_columns(
         CountryChoice::Detect => {
             let finder = Finder::new(detector, numbers);
             let columns = numbers.iter().map(|number| finder.find(number));
-            let columns = columns.collect::<Result<_, _>>()?;
-            let needs_more_rows = numbers.iter().any(|number| finder.is_open(number));
+            let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+            let has_rival = |column: &CountryColumn| column.reading.evidence == Evidence::Rival;
+            let needs_more_rows = numbers.iter().any(|number| finder.is_open(number))
+                || columns.iter().any(|column| column.doubtful.iter().any(has_rival));
             Ok(CountryColumns { columns, needs_more_rows })
         }
     }
@@ -89,6 +93,7 @@ struct Finder<'a> {
     detector: ColumnDetector<'a>,
     /// What the name of each column says about countries.
     headers: Vec<Option<CountryHeader>>,
+    samples: Vec<CountrySample>,
     /// The columns with telephone numbers, and the other words in their names.
     phones: Vec<Phone>,
 }
@@ -109,6 +114,16 @@ struct Candidate {
     reading: CountryReading,
 }
 
+/// The column that has the countries of a number column.
+struct Assignment {
+    index: usize,
+    reading: CountryReading,
+    /// Columns that have the same countries.
+    rivals: Vec<usize>,
+    /// Columns that have those of other number columns.
+    others: Vec<usize>,
+}
+
 impl<'a> Finder<'a> {
     fn new(detector: ColumnDetector<'a>, numbers: &[Column]) -> Self {
         let indices = 0..detector.first_row.len();
@@ -116,7 +131,7 @@ impl<'a> Finder<'a> {
         let names_numbers = |row: &&Vec<String>| {
             numbers.iter().any(|number| row.get(number.index).is_some_and(is_phone_name))
         };
-        // If the first row is a title, the header is a row of data.
+        // If the first row is a title, or is in another language, there is one more header.
         let lower_header = detector.sample_rows.iter().find(names_numbers);
         let header = |index| {
             let header = detector.name(index).and_then(|name| match_country_header(&name));
@@ -134,7 +149,8 @@ impl<'a> Finder<'a> {
             (is_used || (!is_answer && is_phone())).then_some(Phone { index, stem, is_used })
         };
         let headers = indices.clone().map(header).collect();
-        Self { detector, headers, phones: indices.filter_map(phone).collect() }
+        let samples = indices.clone().map(|index| CountrySample::read(detector, index)).collect();
+        Self { detector, headers, samples, phones: indices.filter_map(phone).collect() }
     }
 
     fn header(&self, index: usize) -> Option<&CountryHeader> {
@@ -142,13 +158,22 @@ impl<'a> Finder<'a> {
     }
 
     fn sample(&self, index: usize) -> CountrySample {
-        CountrySample::read(self.detector, index)
+        self.samples.get(index).copied().unwrap_or_default()
     }
 
     fn column(&self, index: usize, reading: CountryReading) -> CountryColumn {
         let sample = self.sample(index);
-        let names_others = sample.countries > sample.mainland;
-        CountryColumn { index, name: self.detector.name(index), reading, names_others }
+        let is_named = || self.header(index).is_some_and(|header| header.word > CountryWord::Part);
+        let is_suspected = match reading.evidence {
+            Evidence::Header | Evidence::Cells | Evidence::Rival => false,
+            Evidence::OtherNumbers => sample.cells > sample.mainland + sample.area_codes,
+            Evidence::Weak => {
+                sample.countries > sample.mainland
+                    && reading.content != CellContent::Others
+                    && (is_named() || sample.is_certain())
+            }
+        };
+        CountryColumn { index, name: self.detector.name(index), reading, is_suspected }
     }
 
     /// Whether the column may have countries: it has neither numbers nor answers.
@@ -158,22 +183,40 @@ impl<'a> Finder<'a> {
             && !self.phones.iter().any(|phone| phone.is_used && phone.index == index)
     }
 
-    fn find(&self, number: &Column) -> Result<Option<CountryColumn>, ColumnError> {
+    fn find(&self, number: &Column) -> Result<NumberCountries, ColumnError> {
         let stem = strip_phone_words(number.name.as_deref().unwrap_or_default());
-        let (own, shared): (Vec<_>, Vec<_>) = self
+        let (same, shared): (Vec<_>, Vec<_>) = self
             .candidates(&stem)
             .into_iter()
             .partition(|candidate| !stem.is_empty() && candidate.stem == stem);
-        let found = match (own.as_slice(), shared.as_slice()) {
-            ([], []) => self.find_doubtful(number.index, &stem),
+        let found = match (same.as_slice(), shared.as_slice()) {
             ([], shared) => self.assign(shared, number, &stem)?,
-            (own, _) => self.choose(own, number)?.map(|own| (own.index, own.reading)),
+            (same, _) => self.choose(same, number)?,
         };
-        Ok(found.map(|(index, reading)| self.column(index, reading)))
+        let (mut countries, mut others) = (NumberCountries::default(), Vec::new());
+        if let Some(found) = found {
+            let column = self.column(found.index, found.reading);
+            if found.reading.evidence == Evidence::OtherNumbers {
+                countries.doubtful.push(column);
+            } else {
+                countries.certain = Some(column);
+            }
+            let rival = CountryReading { evidence: Evidence::Rival, ..COUNTRIES };
+            let rivals = found.rivals.into_iter().map(|index| self.column(index, rival));
+            countries.doubtful.extend(rivals);
+            others = found.others;
+        }
+        for index in self.doubtful(number.index, &stem) {
+            let is_found = countries.columns().any(|column| column.index == index);
+            if !is_found && !others.contains(&index) {
+                countries.doubtful.push(self.column(index, self.weak_reading(index)));
+            }
+        }
+        Ok(countries)
     }
 
-    /// The columns that have countries by their names, otherwise those beside telephone numbers
-    /// that have them by their cells.
+    /// The columns that have countries by their names, otherwise those that have them by their
+    /// cells: beside telephone numbers, or anywhere if all are unmistakable.
     fn candidates(&self, stem: &str) -> Vec<Candidate> {
         let named = (0..self.headers.len()).filter_map(|index| {
             let header = self.header(index).filter(|_| self.is_free(index))?;
@@ -184,13 +227,12 @@ impl<'a> Finder<'a> {
         if !named.is_empty() {
             return named;
         }
-        let beside = self.phones.iter().flat_map(|phone| beside(phone.index));
-        let mut beside: Vec<_> = beside.filter(|index| self.has_countries(*index)).collect();
-        beside.sort_unstable();
-        beside.dedup();
+        let is_beside = |index| self.phones.iter().any(|phone| phone.index.abs_diff(index) == 1);
+        let shown = (0..self.headers.len()).filter(|&index| {
+            self.has_calling_codes(index) || (is_beside(index) && self.has_countries(index))
+        });
         let reading = CountryReading { evidence: Evidence::Cells, ..COUNTRIES };
-        let shown = |index| Candidate { index, word: None, stem: String::new(), reading };
-        beside.into_iter().map(shown).collect()
+        shown.map(|index| Candidate { index, word: None, stem: String::new(), reading }).collect()
     }
 
     /// How the column is read, if its header says that it has the countries of the numbers of a
@@ -198,10 +240,12 @@ impl<'a> Finder<'a> {
     fn accept(&self, index: usize, header: &CountryHeader, stem: &str) -> Option<CountryReading> {
         let is_same_stem = header.stem.is_empty() || header.stem == stem;
         match header.word {
+            CountryWord::Part => None,
             CountryWord::CallingCode => {
                 let is_anothers = header.is_other_phone
                     || self.phones.iter().any(|phone| phone.stem == header.stem);
-                (is_same_stem || !is_anothers).then_some(COUNTRIES)
+                let reading = if header.is_state_code { STATE_CODES } else { COUNTRIES };
+                (is_same_stem || !is_anothers).then_some(reading)
             }
             // With other words it may be the country of something else (`country of birth`).
             _ if !is_same_stem => None,
@@ -225,72 +269,114 @@ impl<'a> Finder<'a> {
         shared: &[Candidate],
         number: &Column,
         stem: &str,
-    ) -> Result<Option<(usize, CountryReading)>, ColumnError> {
-        let has_own = |phone: &Phone| {
+    ) -> Result<Option<Assignment>, ColumnError> {
+        let has_own_country = |phone: &Phone| {
             !phone.stem.is_empty()
                 && self.headers.iter().flatten().any(|header| header.stem == phone.stem)
         };
         let phones: Vec<_> = self
             .phones
             .iter()
-            .filter(|&phone| phone.index == number.index || !has_own(phone))
+            .filter(|&phone| phone.index == number.index || !has_own_country(phone))
             .collect();
-        let at = |index: Option<usize>| shared.iter().find(|one| Some(one.index) == index);
-        let before = |index: usize| at(index.checked_sub(1));
-        let after = |index: usize| at(index.checked_add(1));
+        let candidate_at =
+            |index: Option<usize>| shared.iter().find(|candidate| Some(candidate.index) == index);
+        let before = |index: usize| candidate_at(index.checked_sub(1));
+        let after = |index: usize| candidate_at(index.checked_add(1));
         let are_before = phones.iter().all(|phone| before(phone.index).is_some());
         let are_after = phones.iter().all(|phone| after(phone.index).is_some());
         if phones.len() > 1 && are_before != are_after {
-            let own = if are_before { before(number.index) } else { after(number.index) };
-            return Ok(own.map(|own| (own.index, own.reading)));
+            let found = if are_before { before(number.index) } else { after(number.index) };
+            return Ok(found.map(|found| Assignment {
+                index: found.index,
+                reading: found.reading,
+                rivals: Vec::new(),
+                others: shared.iter().map(|candidate| candidate.index).collect(),
+            }));
         }
         let Some(chosen) = self.choose(shared, number)? else { return Ok(None) };
+        let word = self.header(chosen.index).map(|header| header.word);
         let is_beside = |index: usize| index.abs_diff(chosen.index) == 1;
         let other =
             phones.iter().find(|phone| phone.index != number.index && is_beside(phone.index));
-        let is_own = match (other, is_beside(number.index)) {
+        let is_contacts = number.name.as_deref().is_some_and(is_other_phone) && phones.len() > 1;
+        let is_certain = match (other, is_beside(number.index)) {
+            // It is rather the country of the person than of the contact.
+            _ if is_contacts => false,
             (None, _) => true,
             (Some(other), true) => stem.is_empty() && !other.stem.is_empty(),
             // The person's country, or the calling code of the person's main number.
             (Some(other), false) => {
-                chosen.word == Some(CountryWord::Country)
-                    || (chosen.word.is_some() && other.stem.is_empty())
+                word == Some(CountryWord::Country) || (word.is_some() && other.stem.is_empty())
             }
         };
-        let doubtful = CountryReading { evidence: Evidence::OtherNumbers, ..COUNTRIES };
-        Ok(Some((chosen.index, if is_own { chosen.reading } else { doubtful })))
+        let evidence = Evidence::OtherNumbers;
+        let doubtful = CountryReading { evidence, ..chosen.reading };
+        let reading = if is_certain { chosen.reading } else { doubtful };
+        Ok(Some(Assignment { reading, ..chosen }))
     }
 
-    /// The candidate with the strongest name.
-    fn choose<'c>(
+    /// The candidate with the strongest name. Of several that say the same, the one nearest to the
+    /// numbers.
+    fn choose(
         &self,
-        candidates: &'c [Candidate],
+        candidates: &[Candidate],
         number: &Column,
-    ) -> Result<Option<&'c Candidate>, ColumnError> {
+    ) -> Result<Option<Assignment>, ColumnError> {
         let strongest = candidates.iter().map(|candidate| candidate.word).max();
-        let mut best = candidates.iter().filter(|candidate| Some(candidate.word) == strongest);
-        match (best.next(), best.next()) {
-            (Some(_), Some(_)) => {
-                let indices: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
-                Err(ColumnError::AmbiguousCountry {
-                    number: number.index + 1,
-                    columns: self.detector.list(&indices),
-                })
-            }
-            (only, _) => Ok(only),
+        let best: Vec<_> =
+            candidates.iter().filter(|candidate| Some(candidate.word) == strongest).collect();
+        let nearest = best.iter().min_by_key(|best| best.index.abs_diff(number.index));
+        let Some(nearest) = nearest else { return Ok(None) };
+        let rivals: Vec<_> = best
+            .iter()
+            .map(|candidate| candidate.index)
+            .filter(|index| *index != nearest.index)
+            .collect();
+        if !rivals.iter().all(|rival| self.agree(nearest.index, *rival)) {
+            let indices: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
+            return Err(ColumnError::AmbiguousCountry {
+                number: number.index + 1,
+                columns: self.detector.list(&indices),
+            });
         }
+        let (index, reading) = (nearest.index, nearest.reading);
+        Ok(Some(Assignment { index, reading, rivals, others: Vec::new() }))
     }
 
-    /// Whether the cells of a column can be nothing but countries.
+    /// Whether two columns name the same calling code in a row of the sample, and never different
+    /// ones.
+    fn agree(&self, one: usize, other: usize) -> bool {
+        let code = |row: &[String], index: usize| {
+            row.get(index)
+                .and_then(|cell| Country::parse(cell))
+                .map(|country| country.region.calling_code())
+        };
+        let codes = self
+            .detector
+            .sample_rows
+            .iter()
+            .filter_map(|row| Some((code(row, one)?, code(row, other)?)));
+        let mut codes = codes.peekable();
+        codes.peek().is_some() && codes.all(|(one, other)| one == other)
+    }
+
+    /// Whether the column has no header for countries, and the cells can be nothing but calling
+    /// codes.
+    fn has_calling_codes(&self, index: usize) -> bool {
+        let sample = self.sample(index);
+        self.is_free(index)
+            && self.header(index).is_none()
+            && sample.cells > 0
+            && sample.calling_codes == sample.cells
+    }
+
+    /// Whether the cells of a column beside numbers can be nothing but countries.
     fn has_countries(&self, index: usize) -> bool {
         let sample = self.sample(index);
         let is_named = self.detector.name(index).is_some_and(|name| !name.trim().is_empty());
-        let has_form = if is_named {
-            sample.calling_codes == sample.cells
-        } else {
-            // Ages and marks are digits as well, but then the mainland is hardly among them.
-            sample.calling_codes + sample.mainland > 0
-        };
+        // Ages and marks are digits as well, but then the mainland is hardly among them.
+        let has_form = !is_named && sample.calling_codes + sample.mainland > 0;
         self.is_unknown(index) && sample.are_countries() && sample.cells > 0 && has_form
     }
 
@@ -303,27 +389,35 @@ impl<'a> Finder<'a> {
             && !self.detector.name(index).is_some_and(|name| is_known(&name))
     }
 
-    /// A column that may have the countries: one for regions whose cells name other things as well,
-    /// or one beside the numbers whose cells may all be countries. So a part of a list, in which
-    /// fewer cells are left as evidence, sends no number that the whole list sends with a country.
-    fn find_doubtful(&self, number: usize, stem: &str) -> Option<(usize, CountryReading)> {
-        let is_region = |index: &usize| {
-            self.header(*index).is_some_and(|header| {
-                let is_weak = matches!(header.word, CountryWord::Region | CountryWord::AreaCode);
-                is_weak && (header.stem.is_empty() || header.stem == stem)
+    /// The columns that may have the countries of the numbers: all whose names have a word for
+    /// countries, those beside the numbers, and those with a cell that can be nothing but a calling
+    /// code. So a part of a list, in which fewer cells are left as evidence, sends no number that
+    /// the whole list sends with a country.
+    fn doubtful(&self, number: usize, stem: &str) -> impl Iterator<Item = usize> {
+        let is_anothers = move |index: usize| {
+            self.header(index).is_some_and(|header| {
+                header.stem != stem
+                    && !header.stem.is_empty()
+                    && self.phones.iter().any(|phone| phone.stem == header.stem)
             })
         };
-        let may_have_countries = |index: &usize| {
-            let sample = self.sample(*index);
-            self.is_unknown(*index) && (sample.cells == 0 || sample.is_certain())
+        let may_have_countries = move |index: &usize| {
+            self.header(*index).is_some()
+                || index.abs_diff(number) == 1
+                || self.sample(*index).calling_codes > 0
         };
-        let indices = (0..self.headers.len()).filter(|index| self.is_free(*index));
-        let region = indices.filter(is_region).min_by_key(|index| index.abs_diff(number));
-        let index = region.or_else(|| {
-            let found = beside(number).filter(may_have_countries);
-            found.max_by_key(|index| self.sample(*index).cells > 0)
-        })?;
-        Some((index, CountryReading { evidence: Evidence::Nothing, ..COUNTRIES }))
+        (0..self.headers.len())
+            .filter(may_have_countries)
+            .filter(move |index| self.is_free(*index) && !is_anothers(*index))
+    }
+
+    fn weak_reading(&self, index: usize) -> CountryReading {
+        let name = self.detector.name(index).filter(|_| self.header(index).is_none());
+        let content = match name {
+            Some(name) if is_other_content(&name) => CellContent::Others,
+            _ => CellContent::Countries,
+        };
+        CountryReading { evidence: Evidence::Weak, content }
     }
 
     /// Whether more rows may show another country column of the number column.
@@ -334,19 +428,18 @@ impl<'a> Finder<'a> {
             match header.filter(|header| header.stem.is_empty() || header.stem == stem)?.word {
                 CountryWord::AreaCode => Some(!self.sample(index).has_any()),
                 CountryWord::Region => Some(self.sample(index).are_countries()),
-                CountryWord::Country | CountryWord::CallingCode => None,
+                CountryWord::Part | CountryWord::Country | CountryWord::CallingCode => None,
             }
         };
         let is_shown = || self.candidates(&stem).iter().all(|candidate| candidate.word.is_none());
-        let is_beside_open = |index| self.is_unknown(index) && self.sample(index).are_countries();
+        let is_cell_open = |index: usize| {
+            let is_beside = index.abs_diff(number.index) == 1;
+            self.has_calling_codes(index)
+                || (is_beside && self.is_unknown(index) && self.sample(index).are_countries())
+        };
         (0..self.headers.len()).any(|index| is_open(index) == Some(true))
-            || (is_shown() && beside(number.index).any(is_beside_open))
+            || (is_shown() && (0..self.headers.len()).any(is_cell_open))
     }
-}
-
-/// The columns beside a column. The one to the right may not exist.
-fn beside(index: usize) -> impl Iterator<Item = usize> {
-    index.checked_sub(1).into_iter().chain(index.checked_add(1))
 }
 
 #[cfg(test)]
@@ -356,15 +449,20 @@ mod tests {
     /// The certain country columns, from 1, of the number columns (from 1) of a table.
     fn found(text: &str, headers: bool, numbers: &[usize]) -> Vec<Option<usize>> {
         let found = find(text, headers, numbers, &CountryChoice::Detect).unwrap().columns;
-        let certain = |column: Option<CountryColumn>| column.filter(CountryColumn::is_certain);
-        found.into_iter().map(|column| certain(column).map(|column| column.index + 1)).collect()
+        let certain = |countries: NumberCountries| Some(countries.certain?.index + 1);
+        found.into_iter().map(certain).collect()
     }
 
-    /// The column that only raises doubts about the numbers of a column, both from 1.
-    fn doubtful(text: &str, headers: bool, number: usize) -> Option<usize> {
+    /// The columns that only raise doubts about the numbers of a column, all from 1.
+    fn doubtful(text: &str, headers: bool, number: usize) -> Vec<usize> {
         let found = find(text, headers, &[number], &CountryChoice::Detect).unwrap().columns;
-        let doubtful = |column: &CountryColumn| !column.is_certain();
-        found.into_iter().flatten().find(doubtful).map(|column| column.index + 1)
+        found[0].doubtful.iter().map(|column| column.index + 1).collect()
+    }
+
+    /// The column that the user should name, from 1.
+    fn suspected(text: &str, headers: bool, number: usize) -> Option<usize> {
+        let found = find(text, headers, &[number], &CountryChoice::Detect).unwrap().columns;
+        found[0].suspected().map(|column| column.index + 1)
     }
 
     fn find(
@@ -389,37 +487,28 @@ mod tests {
 
     #[test]
     fn a_country_column_is_found_by_its_header() {
-        for text in [
-            "name,stateCode,mobile\nA,86,138\nB,49,151",
-            "手机号,国家码\n138,",
-            "国家/地区,姓名,部门,手机号\n德国,A,B,151",
-            "country,手机号\nAtlantis,151",
-            "国际区号,手机号\nXX,151",
-            "区号,手机号\n010,138",
-            "区号,手机号\n49,151",
-            "地区,手机号\n香港,5123",
-            "region,mobile\n86,138\n49,151",
-            "CC,手机号\n+86,138\n49,151",
-            "phone_code,手机号\n49,151",
-            "nationCode,手机号\n49,151",
-            "国别,手机号\n德国,151",
-            "区域,手机号\n德国,151",
-            "籍贯国,手机号\n德国,151",
+        for (text, number, country) in [
+            ("name,stateCode,mobile\nA,86,138\nB,49,151", 3, 2),
+            ("手机号,国家码\n138,", 1, 2),
+            ("国家/地区,姓名,部门,手机号\n德国,A,B,151", 4, 1),
+            ("所在国家/地区,姓名,部门,手机号\n德国,A,B,151", 4, 1),
+            ("姓名,部门,国家(必填),备注,手机号(必填)\nA,B,德国,C,151", 5, 3),
+            ("country,手机号\nAtlantis,151", 2, 1),
+            ("国际区号,手机号\nXX,151", 2, 1),
+            ("区号,手机号\n010,138", 2, 1),
+            ("区号,手机号\n49,151", 2, 1),
+            ("地区,手机号\n香港,5123", 2, 1),
+            ("region,mobile\n86,138\n49,151", 2, 1),
+            ("CC,手机号\n+86,138\n49,151", 2, 1),
+            ("phone_code,手机号\n49,151", 2, 1),
+            ("nationCode,手机号\n49,151", 2, 1),
+            ("国别,手机号\n德国,151", 2, 1),
+            ("区域,手机号\n德国,151", 2, 1),
+            ("籍贯国,手机号\n德国,151", 2, 1),
+            // Both say the same.
+            ("country,country_name,mobile\nDE,Germany,151\nCN,,138", 3, 2),
+            ("手机号,国家代码,国际区号\n151,DE,49", 1, 2),
         ] {
-            let country = 1 + text
-                .lines()
-                .next()
-                .unwrap()
-                .split(',')
-                .position(|name| match_country_header(name).is_some())
-                .unwrap();
-            let number = 1 + text
-                .lines()
-                .next()
-                .unwrap()
-                .split(',')
-                .position(|name| name.contains("手机号") || name.contains("mobile"))
-                .unwrap();
             assert_eq!(found(text, true, &[number]), [Some(country)], "{text}");
         }
         for text in [
@@ -429,6 +518,9 @@ mod tests {
             "region,手机号\n1,138\n7,138",
             "区号,手机号\nA1,138",
             "country of birth,手机号\n德国,138",
+            "国家编号,手机号\n49,138",
+            "estate_code,手机号\nA12,138",
+            "中国码头,手机号\nA12,138",
             "国籍,手机号\n德国,138",
             "紧急联系人国家码,手机号\n49,138",
             "年龄,手机号\n49,138\n86,138",
@@ -447,8 +539,14 @@ mod tests {
         assert_eq!(found(text, true, &[1, 3]), [Some(2), Some(4)]);
         let text = "区号,电话1,区号,电话2\n86,138,49,151";
         assert_eq!(found(text, true, &[2, 4]), [Some(1), Some(3)]);
-        let text = "stateCode,mobile,备用手机\n49,151,152";
-        assert_eq!(found(text, true, &[2, 3]), [Some(1), Some(1)]);
+        // The contact may be of another country.
+        for (text, numbers) in [
+            ("stateCode,mobile,备用手机\n49,151,152", [2, 3]),
+            ("国家,姓名,mobile,紧急联系人手机\n德国,A,151,152", [3, 4]),
+        ] {
+            assert_eq!(found(text, true, &numbers), [Some(1), None]);
+            assert_eq!(doubtful(text, true, numbers[1])[0], 1);
+        }
         let text = "country,country code,mobile\nGermany,49,151";
         assert_eq!(found(text, true, &[3]), [Some(2)]);
         let text = "user country code,mobile\n49,151";
@@ -480,7 +578,8 @@ mod tests {
             ("手机号,紧急联系人手机,国家码", 1, 3),
             ("国家码,紧急联系人手机,手机号", 3, 1),
         ] {
-            assert_eq!(doubtful(header, true, number), Some(country), "{header} {number}");
+            assert_eq!(found(header, true, &[number]), [None], "{header} {number}");
+            assert_eq!(doubtful(header, true, number)[0], country, "{header} {number}");
         }
         for (header, number) in [
             ("国家码,手机号,国家码", 2),
@@ -489,12 +588,13 @@ mod tests {
         ] {
             let error = find(header, true, &[number], &CountryChoice::Detect).unwrap_err();
             let error = error.to_string();
-            assert!(error.contains("with --country-column, or use --country-column none: 1 国家"));
+            assert!(error.contains("or use --country-column none: 1 国家"), "{error}");
         }
         // Without headers, only the order tells.
         let pairs = "151,+49,138,+86\n151,+49,138,+86";
         assert_eq!(found(pairs, false, &[1]), [Some(2)]);
         assert_eq!(found(pairs, false, &[3]), [Some(4)]);
+        assert!(doubtful(pairs, false, 3).is_empty());
         assert!(find("+49,151,+86", false, &[2], &CountryChoice::Detect).is_err());
     }
 
@@ -510,37 +610,38 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_may_have_countries_raises_doubts() {
-        for (text, headers, country) in [
-            ("49,151", false, 1),
-            ("德国,151", false, 1),
-            ("30,138\n49,139", false, 1),
-            (",138", false, 1),
-            ("XX,mobile\n49,151", true, 1),
-            ("Land,mobile\nDE,151\n,138", true, 1),
-            (",mobile\n49,151", true, 1),
-            ("x,地区,mobile\n1,德国,151\n2,北京,138", true, 2),
-            ("CC,mobile\n德国,151\n北京,138", true, 1),
-            ("区号,mobile\nA1,151", true, 1),
+    fn all_columns_that_may_have_countries_raise_doubts() {
+        for (text, headers, number, columns, suspect) in [
+            ("49,151", false, 2, &[1][..], Some(1)),
+            ("德国,151", false, 2, &[1], Some(1)),
+            ("30,138\n49,139", false, 2, &[1], Some(1)),
+            (",138", false, 2, &[1], None),
+            ("DE,151,IT\nDE,151,HR", false, 2, &[1, 3], Some(1)),
+            ("49,Hans,151", false, 3, &[2], None),
+            ("1,151\n1,138", false, 2, &[1], None),
+            ("XX,mobile\n49,151", true, 2, &[1], Some(1)),
+            ("Land,mobile\nDE,151\n,138", true, 2, &[1], Some(1)),
+            (",mobile\n49,151", true, 2, &[1], Some(1)),
+            ("x,地区,mobile\n1,德国,151\n2,北京,138", true, 3, &[2], Some(2)),
+            ("地区,x,代码,mobile\n华东,1,49,151", true, 4, &[1, 3], Some(3)),
+            ("CC,mobile\n德国,151\n北京,138", true, 2, &[1], Some(1)),
+            ("区号,mobile\nA1,151", true, 2, &[1], None),
+            ("代码,mobile\nCode,Mobile\n49,151", true, 2, &[1], None),
+            ("拨号,x,mobile\n本地,1,138\n+49,1,151", true, 3, &[1, 2], None),
+            ("国家编号,x,mobile\n49,1,151", true, 3, &[1, 2], Some(1)),
+            ("usercountry,x,mobile\n德国,1,151", true, 3, &[1, 2], Some(1)),
+            ("country of birth,mobile\n德国,151", true, 2, &[1], Some(1)),
+            ("国籍,mobile\n德国,151", true, 2, &[1], Some(1)),
+            ("国籍,x,mobile\n德国,1,151", true, 3, &[2], None),
+            ("年龄,mobile\n49,151\n33,138", true, 2, &[1], None),
+            ("部门编号,mobile\n49,151", true, 2, &[1], None),
+            ("工龄,mobile\n49,151", true, 2, &[1], None),
+            ("数量,mobile\n49,151", true, 2, &[1], None),
+            ("序号,mobile\n49,151", true, 2, &[1], None),
+            ("country,x,stateCode,mobile\nGermany,1,,151", true, 4, &[1], None),
         ] {
-            let number = text.lines().next().unwrap().split(',').count();
-            assert_eq!(doubtful(text, headers, number), Some(country), "{text}");
-        }
-        for text in [
-            "年龄,mobile\n49,151\n33,138",
-            "部门编号,mobile\n49,151",
-            "工龄,mobile\n49,151",
-            "数量,mobile\n49,151",
-            "序号,mobile\n49,151",
-            "国籍,mobile\n德国,151",
-            "country of birth,mobile\n德国,151",
-            "XX,mobile\n1,151\n1,138",
-            "XX,mobile\n49,151\n销售,138",
-            "49,Hans,151",
-            "1,151\n1,138",
-        ] {
-            let number = text.lines().next().unwrap().split(',').count();
-            assert_eq!(doubtful(text, text.contains("mobile"), number), None, "{text}");
+            assert_eq!(doubtful(text, headers, number), columns, "{text}");
+            assert_eq!(suspected(text, headers, number), suspect, "{text}");
         }
     }
 
@@ -559,6 +660,8 @@ mod tests {
             "地区,mobile\n德国,151",
             "区号,mobile\n,151",
             "CC,姓名,mobile\n,A,151",
+            "+49,Hans,151",
+            "国家代码,国际区号,mobile\nDE,49,151",
         ] {
             assert!(is_open(text), "{text}");
         }
@@ -574,11 +677,14 @@ mod tests {
             assert!(!is_open(text), "{text}");
         }
         let none = find(",151", false, &[2], &CountryChoice::None).unwrap();
-        assert_eq!(none, CountryColumns { columns: vec![None], needs_more_rows: false });
+        let columns = vec![NumberCountries::default()];
+        assert_eq!(none, CountryColumns { columns, needs_more_rows: false });
     }
 
     #[test]
-    fn a_column_beside_the_numbers_is_found_by_its_cells() {
+    fn a_column_is_found_by_its_cells() {
+        assert_eq!(found("+49,Hans,151", false, &[3]), [Some(1)]);
+        assert_eq!(found("XX,姓名,mobile\n+49,Hans,151\n,A,138", true, &[3]), [Some(1)]);
         assert_eq!(found("Vorwahl,mobile\n+49,151\n+86,138", true, &[2]), [Some(1)]);
         assert_eq!(found("mobile,Vorwahl\n151,0049", true, &[1]), [Some(2)]);
         assert_eq!(found("甲,86,138\nHans,49,151", false, &[3]), [Some(2)]);
@@ -586,7 +692,7 @@ mod tests {
         for (text, headers) in [
             ("Vorwahl,mobile\n49,151", true),
             ("Vorwahl,mobile\n+49,151\nx,138", true),
-            ("+49,Hans,151", false),
+            ("XX,Hans,mobile\n+49,Hans,151\n49,A,138", true),
             ("30,138\n49,139", false),
             ("IT,138\nHR,139", false),
             (",138", false),
@@ -600,9 +706,9 @@ mod tests {
     fn a_requested_country_column_is_used() {
         let text = "a,b,mobile\n49,x,151";
         let choose = |choice: &str| find(text, true, &[3], &choice.parse().unwrap());
-        assert_eq!(choose("none").unwrap().columns, [None]);
+        assert_eq!(choose("none").unwrap().columns, [NumberCountries::default()]);
         for choice in ["a", "1", "/^A$/"] {
-            assert_eq!(choose(choice).unwrap().columns[0].as_ref().unwrap().index, 0, "{choice}");
+            assert_eq!(choose(choice).unwrap().columns[0].certain.as_ref().unwrap().index, 0);
         }
         let missing = choose("c").unwrap_err().to_string();
         assert!(missing.contains("with --country-column: 1 a, 2 b"), "{missing}");

@@ -1,12 +1,23 @@
 //! Reads the cells of a country column: what each says about the country of the number beside it.
 
 use crate::domain::number::cell::{MISSING_VALUE, NumberCell, quote};
-use crate::domain::number::country::{AreaCode, Country, CountryForm, is_no_country};
+use crate::domain::number::country::{
+    AreaCode, Country, CountryForm, is_no_country, may_be_country,
+};
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
 use crate::table::detect::column::ColumnDetector;
 
-/// The column with the country of the numbers in another column.
+/// The columns with the countries of the numbers in one column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct NumberCountries {
+    /// The column whose cells decide.
+    pub certain: Option<CountryColumn>,
+    /// Columns whose cells may be the countries. They count where no cell of `certain` names one.
+    pub doubtful: Vec<CountryColumn>,
+}
+
+/// A column that has, or may have, the countries of the numbers in another column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CountryColumn {
     /// Its position, counted from 0.
@@ -14,16 +25,16 @@ pub(crate) struct CountryColumn {
     /// Its name, if the table has a header row.
     pub name: Option<String>,
     pub reading: CountryReading,
-    /// Whether a cell of the sample names another country than the mainland.
-    pub names_others: bool,
+    /// Whether its cells in the sample look so much like the countries that the user should say
+    /// what they are.
+    pub is_suspected: bool,
 }
 
 /// How the cells of a country column are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CountryReading {
     pub evidence: Evidence,
-    /// Whether area codes name the mainland. Otherwise they are no country.
-    pub has_area_codes: bool,
+    pub content: CellContent,
 }
 
 /// What says that the column has the countries of the numbers.
@@ -35,16 +46,34 @@ pub(crate) enum Evidence {
     Cells,
     /// Its header, but they may be the countries of another number column.
     OtherNumbers,
-    /// Nothing, but its cells may be countries.
-    Nothing,
+    /// Its header, but another column with the same countries is nearer to the numbers.
+    Rival,
+    /// A part of its header, or only that it is beside the numbers.
+    Weak,
 }
 
-/// Codes and names of countries, and no area codes.
+/// What the cells of a country column hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CellContent {
+    /// Codes and names of countries.
+    Countries,
+    /// Area codes of the mainland as well.
+    AreaCodes,
+    /// Calling codes; two letters may be a state (`IN`: Indiana, or India).
+    StateCodes,
+    /// By its header something else, such as ages, but perhaps names of countries.
+    Others,
+}
+
 pub(crate) const COUNTRIES: CountryReading =
-    CountryReading { evidence: Evidence::Header, has_area_codes: false };
-pub(crate) const AREA_CODES: CountryReading = CountryReading { has_area_codes: true, ..COUNTRIES };
+    CountryReading { evidence: Evidence::Header, content: CellContent::Countries };
+pub(crate) const AREA_CODES: CountryReading =
+    CountryReading { content: CellContent::AreaCodes, ..COUNTRIES };
+pub(crate) const STATE_CODES: CountryReading =
+    CountryReading { content: CellContent::StateCodes, ..COUNTRIES };
 
 /// What a cell says about the country of the number beside it.
+#[derive(Clone, Copy)]
 enum Meaning {
     /// Nothing: the number is of the default region.
     Nothing,
@@ -56,85 +85,138 @@ enum Meaning {
     Unknown,
 }
 
-impl CountryColumn {
-    /// Whether the cells are known to be the countries of the numbers.
-    #[must_use]
-    pub(crate) fn is_certain(&self) -> bool {
-        matches!(self.reading.evidence, Evidence::Header | Evidence::Cells)
+impl NumberCountries {
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &CountryColumn> {
+        self.certain.iter().chain(&self.doubtful)
     }
 
-    /// Whether the user should say what the cells are.
+    /// The column that the user should name, or exclude.
     #[must_use]
-    pub(crate) fn is_suspected(&self) -> bool {
-        !self.is_certain() && self.names_others
+    pub(crate) fn suspected(&self) -> Option<&CountryColumn> {
+        self.doubtful.iter().find(|column| self.certain.is_none() && column.is_suspected)
     }
 
-    /// Parses a number with the country that `country_cell` names. If it is blank, the number is of
-    /// the default region.
+    /// Parses a number with the countries that the cells of [`NumberCountries::columns`] name. If
+    /// they are blank, the number is of the default region.
     ///
     /// # Errors
     /// [`Invalid`] also if the country cannot be determined: the number may be anybody's.
-    pub(crate) fn parse_number(
+    pub(crate) fn parse_number<'a>(
+        &self,
+        cell: &str,
+        mut country_cells: impl Iterator<Item = &'a str>,
+        rules: NumberRules,
+    ) -> Result<NumberCell, Invalid> {
+        let (number, is_stated) = match &self.certain {
+            None => (NumberCell::parse(cell, rules)?, false),
+            Some(column) => {
+                column.parse_number(cell, country_cells.next().unwrap_or_default(), rules)?
+            }
+        };
+        for (column, country_cell) in self.doubtful.iter().zip(country_cells) {
+            if !is_stated || column.reading.evidence == Evidence::Rival {
+                let meaning = column.reading.interpret(country_cell, rules.default_region);
+                column.check_doubt(number, meaning, [cell, country_cell], rules)?;
+            }
+        }
+        Ok(number)
+    }
+}
+
+impl CountryColumn {
+    /// Parses a number with the country that its cell of a certain column names. Also returns
+    /// whether it names one.
+    fn parse_number(
         &self,
         cell: &str,
         country_cell: &str,
         rules: NumberRules,
-    ) -> Result<NumberCell, Invalid> {
-        if country_cell.trim().is_empty() {
-            return NumberCell::parse(cell, rules);
-        }
-        // A number that only has a possible length proves nothing.
-        let strict = NumberRules { strict: true, ..rules };
+    ) -> Result<(NumberCell, bool), Invalid> {
         let parse =
             |country, rules| NumberCell::parse_in_country(cell, country, country_cell, rules);
-        let (first, second) = match self.reading.read(country_cell, rules.default_region) {
-            Meaning::Nothing => return NumberCell::parse(cell, rules),
-            Meaning::Country(country) => return parse(country, rules),
+        let meaning = self.reading.interpret(country_cell, rules.default_region);
+        let (number, is_stated) = match meaning {
+            Meaning::Country(country) => (parse(country, rules)?, true),
             Meaning::Either(one, other) => {
-                let second = parse(other, strict);
-                (parse(one, rules).or_else(|reason| second.clone().map_err(|_| reason)), second)
+                let strict = NumberRules { strict: true, ..rules };
+                let number =
+                    parse(one, rules).or_else(|reason| parse(other, strict).map_err(|_| reason))?;
+                (number, true)
             }
-            Meaning::Perhaps(country) => (NumberCell::parse(cell, rules), parse(country, strict)),
-            Meaning::Unknown if country_cell == MISSING_VALUE => return Err(Invalid::MissingValue),
             // A row without a number has that as its reason.
-            Meaning::Unknown => {
-                return match NumberCell::parse(cell, rules) {
-                    Err(blank) if blank.is_blank() => Err(blank),
-                    _ => Err(Invalid::UnknownCountry(quote(country_cell))),
-                };
-            }
+            Meaning::Unknown => match NumberCell::parse(cell, rules) {
+                Err(blank) if blank.is_blank() => return Err(blank),
+                _ => return Err(unknown_country(country_cell)),
+            },
+            Meaning::Nothing | Meaning::Perhaps(_) => (NumberCell::parse(cell, rules)?, false),
         };
-        match (first, second) {
-            (Ok(first), Ok(second)) if first.mobile != second.mobile => {
-                let column = self.index + 1;
-                Err(Invalid::DoubtfulCountry { column, cell: quote(country_cell) })
+        self.check_doubt(number, meaning, [cell, country_cell], rules)?;
+        Ok((number, is_stated))
+    }
+
+    /// Refuses a number that is possible in another country, which its cell may name.
+    fn check_doubt(
+        &self,
+        number: NumberCell,
+        meaning: Meaning,
+        [cell, country_cell]: [&str; 2],
+        rules: NumberRules,
+    ) -> Result<(), Invalid> {
+        let other = match meaning {
+            Meaning::Perhaps(country) | Meaning::Either(_, country) => country,
+            Meaning::Unknown => return Err(unknown_country(country_cell)),
+            Meaning::Nothing | Meaning::Country(_) => return Ok(()),
+        };
+        // A number that only has a possible length proves nothing.
+        let strict = NumberRules { strict: true, ..rules };
+        match NumberCell::parse_in_country(cell, other, country_cell, strict) {
+            Ok(other) if other.mobile != number.mobile => {
+                Err(Invalid::DoubtfulCountry { column: self.index + 1, cell: quote(country_cell) })
             }
-            (first, _) => first,
+            _ => Ok(()),
         }
     }
 }
 
+fn unknown_country(country_cell: &str) -> Invalid {
+    if country_cell == MISSING_VALUE {
+        return Invalid::MissingValue;
+    }
+    Invalid::UnknownCountry(quote(country_cell))
+}
+
 impl CountryReading {
-    fn read(self, cell: &str, default_region: DefaultRegion) -> Meaning {
-        let is_area_code = self.has_area_codes && AreaCode::parse(cell).is_some();
-        let is_certain = matches!(self.evidence, Evidence::Header | Evidence::Cells);
+    fn interpret(self, cell: &str, default_region: DefaultRegion) -> Meaning {
+        let Self { evidence, content } = self;
+        let is_certain = matches!(evidence, Evidence::Header | Evidence::Cells);
+        if cell.trim().is_empty() || (evidence == Evidence::Weak && !may_be_country(cell)) {
+            return Meaning::Nothing;
+        }
+        let is_area_code = content == CellContent::AreaCodes && AreaCode::parse(cell).is_some();
         let Some(Country { region, form }) = Country::parse(cell) else {
-            return if is_area_code {
-                Meaning::Country(DefaultRegion::CHINA)
-            } else if is_certain && !is_no_country(cell) {
-                Meaning::Unknown
-            } else {
-                Meaning::Nothing
+            return match evidence {
+                _ if is_area_code && is_certain => Meaning::Country(DefaultRegion::CHINA),
+                _ if is_area_code => Meaning::Perhaps(DefaultRegion::CHINA),
+                Evidence::Weak | Evidence::Rival => Meaning::Nothing,
+                _ if is_no_country(cell) => Meaning::Nothing,
+                _ => Meaning::Unknown,
             };
         };
         let is_digit = is_single_digit(cell, form);
-        match self.evidence {
+        let is_state = content == CellContent::StateCodes
+            && matches!(cell.trim().as_bytes(), [one, two]
+                if one.is_ascii_alphabetic() && two.is_ascii_alphabetic());
+        match evidence {
+            Evidence::Weak if is_digit => Meaning::Nothing,
+            Evidence::Weak if form == CountryForm::Digits && content == CellContent::Others => {
+                Meaning::Nothing
+            }
+            Evidence::Weak | Evidence::OtherNumbers | Evidence::Rival => Meaning::Perhaps(region),
+            _ if is_state => Meaning::Perhaps(region),
             // `20` of Guangzhou, whose zero a spreadsheet removed, or of Egypt.
             Evidence::Header if is_area_code => Meaning::Either(DefaultRegion::CHINA, region),
             Evidence::Cells if is_digit => Meaning::Either(default_region, region),
             Evidence::Header | Evidence::Cells => Meaning::Country(region),
-            Evidence::Nothing if is_digit => Meaning::Nothing,
-            Evidence::OtherNumbers | Evidence::Nothing => Meaning::Perhaps(region),
         }
     }
 }
@@ -144,7 +226,7 @@ fn is_single_digit(cell: &str, form: CountryForm) -> bool {
 }
 
 /// What the cells of a column say in the sample.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CountrySample {
     /// The cells that are not blank.
     pub cells: usize,
@@ -156,7 +238,7 @@ pub(crate) struct CountrySample {
     /// Of them, single digits.
     single_digits: usize,
     /// Cells that can be nothing but a mainland area code.
-    area_codes: usize,
+    pub area_codes: usize,
 }
 
 impl CountrySample {
@@ -200,10 +282,29 @@ mod tests {
 
     /// What is sent for a number beside a cell of a column, or the reason.
     fn sent(reading: CountryReading, country: &str, number: &str) -> Result<String, String> {
-        let column = CountryColumn { index: 1, name: None, reading, names_others: false };
-        let rules = NumberRules { default_region: DefaultRegion::CHINA, strict: true };
-        column
-            .parse_number(number, country, rules)
+        sent_in(DefaultRegion::CHINA, &[(reading, country)], number)
+    }
+
+    /// What is sent for a number beside cells of several columns, which begin with the second one.
+    fn sent_in(
+        default_region: DefaultRegion,
+        cells: &[(CountryReading, &str)],
+        number: &str,
+    ) -> Result<String, String> {
+        let columns = (1..).zip(cells).map(|(index, (reading, _))| CountryColumn {
+            index,
+            name: None,
+            reading: *reading,
+            is_suspected: false,
+        });
+        let is_certain = |column: &CountryColumn| {
+            matches!(column.reading.evidence, Evidence::Header | Evidence::Cells)
+        };
+        let (certain, doubtful): (Vec<_>, Vec<_>) = columns.partition(is_certain);
+        let countries = NumberCountries { certain: certain.into_iter().next(), doubtful };
+        let rules = NumberRules { default_region, strict: true };
+        countries
+            .parse_number(number, cells.iter().map(|(_, cell)| *cell), rules)
             .map(|number| number.mobile.to_api_string(MainlandFormat::Plain))
             .map_err(|reason| reason.to_string())
     }
@@ -264,11 +365,31 @@ mod tests {
         }
         for (country, number, reason) in [
             (MISSING_VALUE, "13800138000", "a formula without a stored value"),
-            ("49", "+86 13800138000", "the number is of +86, but the country column says 49 (+49)"),
-            ("49", "8613800138000", "the number is of +86, but the country column says 49 (+49)"),
-            ("86", "4915123456789", "the number is of +49, but the country column says 86 (+86)"),
-            ("86", "+49 15123456789", "the number is of +49, but the country column says 86 (+86)"),
-            ("1", "011 86 13800138000", "the number is of +86, but the country column says 1 (+1)"),
+            (
+                "49",
+                "+86 13800138000",
+                "the number has the country code +86, but the country column says 49 (+49)",
+            ),
+            (
+                "49",
+                "8613800138000",
+                "the number has the country code +86, but the country column says 49 (+49)",
+            ),
+            (
+                "86",
+                "4915123456789",
+                "the number has the country code +49, but the country column says 86 (+86)",
+            ),
+            (
+                "86",
+                "+49 15123456789",
+                "the number has the country code +49, but the country column says 86 (+86)",
+            ),
+            (
+                "1",
+                "011 86 13800138000",
+                "the number has the country code +86, but the country column says 1 (+1)",
+            ),
             ("德国", "0086 13800138000", "the country column says 德国 (+49)"),
             ("852", "15123456789", "not a mobile number of +852; a mainland"),
             ("49", "13800138000", "not a mobile number of +49; a mainland"),
@@ -288,10 +409,15 @@ mod tests {
     fn a_number_that_is_possible_in_two_countries_is_doubtful() {
         let cells = CountryReading { evidence: Evidence::Cells, ..COUNTRIES };
         let other = CountryReading { evidence: Evidence::OtherNumbers, ..COUNTRIES };
-        let nothing = CountryReading { evidence: Evidence::Nothing, ..COUNTRIES };
+        let nothing = CountryReading { evidence: Evidence::Weak, ..COUNTRIES };
+        let ages = CountryReading { content: CellContent::Others, ..nothing };
         for (reading, country, number) in [
             (nothing, "49", "15123456789"),
             (nothing, "德国", "15123456789"),
+            (ages, "+49", "15123456789"),
+            (ages, "德国", "15123456789"),
+            (ages, "DE", "15123456789"),
+            (STATE_CODES, "DE", "15123456789"),
             (other, "49", "15123456789"),
             (other, "1", "15162345678"),
             (cells, "1", "15162345678"),
@@ -309,6 +435,10 @@ mod tests {
             (nothing, "49", "+4915123456789", "+49-15123456789"),
             (nothing, "1", "15162345678", "15162345678"),
             (nothing, "北京", "15123456789", "15123456789"),
+            (ages, "49", "15123456789", "15123456789"),
+            (STATE_CODES, "49", "15123456789", "+49-15123456789"),
+            (STATE_CODES, "德国", "15123456789", "+49-15123456789"),
+            (other, "无", "15123456789", "15123456789"),
             (nothing, MISSING_VALUE, "15123456789", "15123456789"),
             (other, "852", "13800138000", "13800138000"),
         ] {
@@ -318,7 +448,38 @@ mod tests {
                 "{reading:?} {country} {number}"
             );
         }
+        for (cell, reason) in [("Deutschlnd", "says \"Deutschlnd\""), (MISSING_VALUE, "a formula")]
+        {
+            let error = sent(other, cell, "15123456789").unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+        let shared = CountryReading { evidence: Evidence::OtherNumbers, ..AREA_CODES };
+        assert_eq!(sent(shared, "010", "13800138000").unwrap(), "13800138000");
+        // Indiana or India.
+        let india = sent_in("US".parse().unwrap(), &[(STATE_CODES, "IN")], "8125550123");
+        assert!(india.unwrap_err().starts_with("column 2 says \"IN\""));
         // An age of 20, and a number that lacks a digit.
         assert!(sent(nothing, "20", "1512345678").unwrap_err().contains("too short"));
+    }
+
+    #[test]
+    fn each_doubtful_column_counts_where_no_cell_states_the_country() {
+        let weak = CountryReading { evidence: Evidence::Weak, ..COUNTRIES };
+        let rival = CountryReading { evidence: Evidence::Rival, ..COUNTRIES };
+        let sent =
+            |cells: &[(CountryReading, &str)]| sent_in(DefaultRegion::CHINA, cells, "15123456789");
+        for cells in [
+            &[(weak, "x"), (weak, "DE")][..],
+            &[(weak, "DE"), (weak, "IT")],
+            &[(COUNTRIES, ""), (weak, "x"), (weak, "49")],
+            &[(COUNTRIES, "-"), (rival, "DE")],
+            &[(COUNTRIES, "86"), (rival, "DE")],
+        ] {
+            assert!(sent(cells).unwrap_err().contains("which may be"), "{cells:?}");
+        }
+        assert_eq!(sent(&[(COUNTRIES, "86"), (weak, "DE")]).unwrap(), "15123456789");
+        assert_eq!(sent(&[(COUNTRIES, "DE"), (rival, "49")]).unwrap(), "+49-15123456789");
+        assert_eq!(sent(&[(COUNTRIES, "DE"), (rival, "X")]).unwrap(), "+49-15123456789");
+        assert_eq!(sent(&[(weak, "华东"), (weak, "甲")]).unwrap(), "15123456789");
     }
 }

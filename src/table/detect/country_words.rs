@@ -5,6 +5,8 @@ use crate::table::detect::header_words::{is_other_phone, split_words};
 /// What a column name says about countries; a stronger word is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CountryWord {
+    /// Letters that may be a part of another word: `usercountry`, `estate_code`.
+    Part,
     /// Countries, or any other regions.
     Region,
     /// Calling codes, or area codes of one country.
@@ -17,10 +19,12 @@ pub(crate) enum CountryWord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CountryHeader {
     pub word: CountryWord,
-    /// The name without its words for countries and telephones, as [`strip_phone_words`] gives it.
+    /// What is left of the name without its words for countries, as [`strip_phone_words`] gives it.
     pub stem: String,
     /// Whether it is about a number that is probably not the person's own mobile.
     pub is_other_phone: bool,
+    /// Whether it is `stateCode`: DingTalk's field for calling codes, or one for states.
+    pub is_state_code: bool,
 }
 
 /// Names without spaces. A name precedes the names that it contains.
@@ -40,18 +44,19 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "国家码",
             "国别代码",
             "国别码",
+            "国际长途区号",
+            "国际长途代码",
             "国际电话区号",
             "国际区号",
             "国际冠码",
             "国际代码",
             "国际前缀",
             "国际码",
-            "国码",
+            "國際長途區號",
             "國際電話區號",
             "國際區號",
             "國家代碼",
             "國家碼",
-            "國碼",
             "国番号",
             "국가번호",
             "국가코드",
@@ -63,6 +68,8 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "countrycode",
             "internationalcode",
             "internationalprefix",
+            "intlcode",
+            "intlprefix",
             "callingcode",
             "callcode",
             "dialingcode",
@@ -85,8 +92,6 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "国家或地区",
             "国家和地区",
             "国家地区",
-            "所在国家",
-            "所属国家",
             "国家名称",
             "国家名",
             "国家",
@@ -98,6 +103,8 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
             "국가",
             "countryorregion",
             "countryregion",
+            "countryterritory",
+            "countryorterritory",
             "countryname",
             "countryiso2",
             "countryiso3",
@@ -111,7 +118,6 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
         &[
             "地区代码",
             "地区码",
-            "所在地区",
             "地区",
             "地區",
             "区域",
@@ -128,16 +134,45 @@ const COUNTRY_WORDS: [(CountryWord, &[&str]); 4] = [
         ],
     ),
 ];
-/// Whole names that are too short to be looked for in others.
-const EXACT_WORDS: &[(&str, CountryWord)] =
-    &[("cc", CountryWord::Region), ("nation", CountryWord::Region)];
-/// Words for what a number or a country beside a telephone number is otherwise: an age, a count, an
-/// identifier, a department, a nationality.
+/// Whole names that are too short to be looked for in others, such as `中国码头`.
+const EXACT_WORDS: &[(&str, CountryWord)] = &[
+    ("国码", CountryWord::CallingCode),
+    ("國碼", CountryWord::CallingCode),
+    ("cc", CountryWord::Region),
+    ("idd", CountryWord::Region),
+    ("isd", CountryWord::Region),
+    ("nation", CountryWord::Region),
+];
+/// Words that do not say whose country it is. A word precedes the words that it contains.
+const FILLER_WORDS: &[&str] =
+    &["required", "optional", "name", "english", "chinese", "code", "iso", "alpha", "the"];
+const FILLER_SUBSTRINGS: &[&str] = &[
+    "非必填",
+    "必填",
+    "选填",
+    "必选",
+    "可选",
+    "必填項",
+    "選填",
+    "英文名称",
+    "英文名",
+    "英文",
+    "中文名称",
+    "中文名",
+    "中文",
+    "名称",
+    "名稱",
+    "所在",
+    "所属",
+    "所屬",
+];
+/// Words for what a few digits beside a telephone number are otherwise: an age, a count, an
+/// identifier, a department.
 const OTHER_SUBSTRINGS: &[&str] = &[
     "龄", "齡", "岁", "歲", "数", "數", "量", "序", "编号", "編號", "工号", "工號", "学号", "学籍",
-    "额", "額", "价", "分", "年", "月", "日", "天", "次", "级", "級", "班", "楼", "樓", "层", "层",
+    "额", "額", "价", "分", "年", "月", "日", "天", "次", "级", "級", "班", "楼", "樓", "层", "層",
     "座", "室", "排", "桌", "部", "科", "组", "組", "队", "岗", "身高", "体重", "尺码", "码数",
-    "性别", "国籍", "國籍", "民族", "出生", "状态", "狀態", "类型", "類型",
+    "性别", "民族", "状态", "狀態", "类型", "類型",
 ];
 const OTHER_WORDS: &[&str] = &[
     "age",
@@ -177,16 +212,11 @@ const OTHER_WORDS: &[&str] = &[
     "sex",
     "gender",
     "status",
-    "state",
     "type",
     "flag",
     "active",
     "enabled",
     "deleted",
-    "nationality",
-    "citizenship",
-    "birth",
-    "born",
     "language",
     "lang",
 ];
@@ -240,20 +270,31 @@ const TELEPHONE_WORDS: &[&str] = &[
 /// What the column name `header` says about the countries of numbers.
 #[must_use]
 pub(crate) fn match_country_header(header: &str) -> Option<CountryHeader> {
-    let joined = split_words(header).concat();
-    if let Some((_, word)) = EXACT_WORDS.iter().find(|(name, _)| *name == joined) {
-        return Some(CountryHeader { word: *word, stem: String::new(), is_other_phone: false });
-    }
-    let (word, name) = COUNTRY_WORDS.iter().find_map(|(word, names)| {
-        names.iter().find(|name| joined.contains(**name)).map(|name| (*word, *name))
-    })?;
+    let words = split_scripts(header);
+    let joined = words.concat();
     let is_other_phone = is_other_phone(header);
-    let stem = remove_words(joined.replacen(name, "", 1), TELEPHONE_WORDS);
-    Some(CountryHeader { word, stem, is_other_phone })
+    let names =
+        || COUNTRY_WORDS.iter().flat_map(|(word, names)| names.iter().map(|name| (*word, *name)));
+    let found = names().find_map(|(word, name)| Some((word, name, remove_name(&words, name)?)));
+    let Some((word, name, rest)) = found else {
+        let bare = strip_words(words);
+        if let Some((_, word)) = EXACT_WORDS.iter().find(|(name, _)| *name == bare) {
+            let (stem, is_state_code) = (String::new(), false);
+            return Some(CountryHeader { word: *word, stem, is_other_phone, is_state_code });
+        }
+        // The whole name is its stem, so that it belongs to no number column.
+        let is_part = names().any(|(_, name)| joined.contains(name));
+        let (word, stem, is_state_code) = (CountryWord::Part, joined, false);
+        return is_part.then_some(CountryHeader { word, stem, is_other_phone, is_state_code });
+    };
+    // `国家 Country` says it twice.
+    let rest = names().fold(rest, |rest, (_, name)| remove_name(&rest, name).unwrap_or(rest));
+    let (stem, is_state_code) = (strip_words(rest), name == "statecode");
+    Some(CountryHeader { word, stem, is_other_phone, is_state_code })
 }
 
-/// Whether the column name says that its cells are something else than the countries of numbers,
-/// although they may look like them: `年龄`, `部门编号`, `国籍`, `dept no`.
+/// Whether the column name says that a few digits in its cells are something else than calling
+/// codes: `年龄`, `部门编号`, `dept no`.
 #[must_use]
 pub(crate) fn is_other_content(header: &str) -> bool {
     let words = split_words(header);
@@ -262,11 +303,62 @@ pub(crate) fn is_other_content(header: &str) -> bool {
         || words.iter().any(|word| OTHER_WORDS.contains(&word.as_str()) || word.ends_with("id"))
 }
 
-/// A column name without its words for telephones, spaces and punctuation: what is left of
-/// `Phone 1 - Value` is `1`.
+/// What is left of a column name without spaces, punctuation, and words that do not tell it from
+/// the names of other number columns: of `Phone 1 - Value` it is `1`.
 #[must_use]
 pub(crate) fn strip_phone_words(header: &str) -> String {
-    remove_words(split_words(header).concat(), TELEPHONE_WORDS)
+    strip_words(split_scripts(header))
+}
+
+fn strip_words(mut words: Vec<String>) -> String {
+    words.retain(|word| !FILLER_WORDS.contains(&word.as_str()));
+    remove_words(remove_words(words.concat(), TELEPHONE_WORDS), FILLER_SUBSTRINGS)
+}
+
+/// The words of a name, which is also parted where letters, digits and Chinese, Japanese or Korean
+/// characters meet. Adjacent words of the latter are one: `国家/地区`.
+fn split_scripts(header: &str) -> Vec<String> {
+    let script = |letter: char| match letter {
+        letter if letter.is_ascii_digit() => 0,
+        '\0'..'\u{2e80}' => 1,
+        _ => 2,
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for word in split_words(header) {
+        let mut is_first = true;
+        for letter in word.chars() {
+            let is_same =
+                |part: &String| part.chars().next_back().map(script) == Some(script(letter));
+            let is_joined = !is_first || script(letter) == 2;
+            match parts.last_mut().filter(|part| is_joined && is_same(part)) {
+                Some(part) => part.push(letter),
+                None => parts.push(letter.to_string()),
+            }
+            is_first = false;
+        }
+    }
+    parts
+}
+
+/// The words without `name`; `None` if they do not contain it. Letters must be whole words:
+/// `estate_code` is no `statecode`.
+fn remove_name(words: &[String], name: &str) -> Option<Vec<String>> {
+    let mut rest = words.to_vec();
+    if !name.is_ascii() {
+        let word = rest.iter_mut().find(|word| word.contains(name))?;
+        *word = word.replacen(name, "", 1);
+        rest.retain(|word| !word.is_empty());
+        return Some(rest);
+    }
+    let is_name = |run: &str| {
+        let after = |word| run.strip_prefix(word) == Some(name);
+        run == name || after("mobile") || after("phone")
+    };
+    let count = words.len();
+    let mut runs = (0..count).flat_map(|start| (start + 1..=count).map(move |end| start..end));
+    let run = runs.find(|run| is_name(&words[run.clone()].concat()))?;
+    rest.drain(run);
+    Some(rest)
 }
 
 fn remove_words(name: String, words: &[&str]) -> String {
@@ -279,7 +371,7 @@ mod tests {
 
     #[test]
     fn country_headers_are_recognized() {
-        use CountryWord::{AreaCode, CallingCode, Country, Region};
+        use CountryWord::{AreaCode, CallingCode, Country, Part, Region};
         for (name, word, stem) in [
             ("state_code", CallingCode, ""),
             ("stateCode", CallingCode, ""),
@@ -297,6 +389,22 @@ mod tests {
             ("Country", Country, ""),
             ("Country/Region", Country, ""),
             ("country of birth", Country, "ofbirth"),
+            ("国家(必填)", Country, ""),
+            ("所在国家/地区", Country, ""),
+            ("国家英文名", Country, ""),
+            ("国家 Country", Country, ""),
+            ("国家码 (Country Code)", CallingCode, ""),
+            ("Country/Territory", Country, ""),
+            ("国家编号", Country, "编号"),
+            ("Country ID", Country, "id"),
+            ("Home country", Country, "home"),
+            ("国际长途区号", CallingCode, ""),
+            ("手机国码", CallingCode, ""),
+            ("IDD", Region, ""),
+            ("isd code", CallingCode, ""),
+            ("mobilecountrycode", CallingCode, ""),
+            ("estate_code", Part, "estatecode"),
+            ("usercountry", Part, "usercountry"),
             ("区号", AreaCode, ""),
             ("手机区号", AreaCode, ""),
             ("地区", Region, ""),
@@ -315,20 +423,21 @@ mod tests {
             assert_eq!((header.word, &*header.stem), (word, stem), "{name}");
         }
         for name in
-            ["姓名", "手机号", "国籍", "nationality", "code", "state", "部门", "account", "CCB"]
+            ["姓名", "手机号", "国籍", "code", "state", "部门", "account", "CCB", "中国码头"]
         {
             assert_eq!(match_country_header(name), None, "{name}");
         }
         for name in
-            ["年龄", "部门编号", "工龄", "数量", "序号", "国籍", "Dept No.", "userId", "isActive"]
+            ["年龄", "部门编号", "工龄", "数量", "序号", "楼層", "Dept No.", "userId", "isActive"]
         {
             assert!(is_other_content(name), "{name}");
         }
-        for name in ["Vorwahl", "代码", "XX", "备注", "", "Land"] {
+        for name in ["Vorwahl", "代码", "XX", "备注", "", "Land", "state", "国籍"] {
             assert!(!is_other_content(name), "{name}");
         }
         assert!(match_country_header("紧急联系人国家码").unwrap().is_other_phone);
         assert_eq!(strip_phone_words("Phone 1 - Value"), "1");
         assert_eq!(strip_phone_words("手机号"), "");
+        assert_eq!(strip_phone_words("手机号（必填）"), "");
     }
 }

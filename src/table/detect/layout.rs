@@ -9,7 +9,7 @@ use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
 use crate::table::detect::country_column::{CountryChoice, CountryColumns, find_country_columns};
-use crate::table::detect::country_reading::CountryColumn;
+use crate::table::detect::country_reading::NumberCountries;
 use crate::table::detect::dialect::{Dialect, SAMPLE_ROWS, Sample};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
@@ -85,8 +85,8 @@ pub(crate) struct Layout {
     pub first_row_kind: FirstRow,
     /// The number columns, at least one.
     pub columns: Vec<Column>,
-    /// The country column of each number column.
-    pub country_columns: Vec<Option<CountryColumn>>,
+    /// The country columns of each number column.
+    pub country_columns: Vec<NumberCountries>,
     /// The positions, from 0, of the columns that are read beside them.
     pub extra_columns: Vec<usize>,
     /// The cells of the first row: the column names, if the table has a header. The columns without
@@ -117,7 +117,7 @@ impl Layout {
             dialect: Dialect::new(encoding, delimiter, false),
             first_row_kind: FirstRow::Row,
             columns: vec![column],
-            country_columns: vec![None],
+            country_columns: vec![NumberCountries::default()],
             extra_columns: Vec::new(),
             first_row: Vec::new(),
             unnamed_columns: 0,

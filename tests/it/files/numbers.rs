@@ -17,6 +17,7 @@ use crate::support::sandbox::{dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
 const GUIDE: &str = include_str!("../../../src/guide/numbers.md");
+const CHINESE_GUIDE: &str = include_str!("../../../src/guide/zh/numbers.md");
 
 /// Cells of the page, with what it says about them.
 struct DocumentedCells {
@@ -125,6 +126,41 @@ fn every_cell_in_the_guide_is_read_as_documented() {
                 (read, sent) => panic!("{cell:?} reads as {read:?}, and the guide says {sent:?}"),
             }
         }
+    }
+}
+
+#[test]
+fn both_languages_of_the_guide_have_the_same_cells() {
+    let tables = |page: &'static str| {
+        let cells = |line: &str| match line.strip_prefix("    ") {
+            Some(cells) => Some(vec![cells.to_owned()]),
+            None => line.starts_with('|').then(|| code_spans(line)),
+        };
+        page.lines().filter_map(cells).collect::<Vec<_>>()
+    };
+    assert!(tables(GUIDE).len() > 50);
+    assert_eq!(tables(GUIDE), tables(CHINESE_GUIDE));
+}
+
+#[test]
+fn every_row_of_the_guides_country_table_is_sent_as_documented() {
+    let section = GUIDE.split_once("## The country column").unwrap().1;
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    assert_eq!(rows.len(), 9);
+    for row in rows {
+        let columns: Vec<_> = row.trim_matches('|').split('|').map(code_spans).collect();
+        let [header, country, number, sent] = &columns[..] else { panic!("{row}") };
+        let (header, country) = (&header[0], country.concat());
+        let text = format!("{header},手机号\n{country},{}\n", number[0]);
+        let run = observe_run(unlimited_script(), &text, |_| {});
+        let calls: Vec<_> =
+            run.call_log.calls().iter().map(|call| call.number.to_string()).collect();
+        let expected = match sent.first().map(String::as_str) {
+            Some("invalid") => Vec::new(),
+            Some("--region") => number.clone(),
+            sent => vec![sent.unwrap().to_owned()],
+        };
+        assert_eq!(calls, expected, "{row}");
     }
 }
 

@@ -134,10 +134,7 @@ impl PlanJson {
             position: column.index + 1,
             name: column.name.as_deref().map(sanitize),
             reason: column.reason.clone(),
-            country_column: country_column
-                .as_ref()
-                .filter(|column| column.is_certain())
-                .map(country),
+            country_column: country_column.certain.as_ref().map(country),
         });
         let invalid = |example: &InvalidExample| InvalidRow {
             line: example.line,

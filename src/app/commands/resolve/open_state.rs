@@ -187,8 +187,8 @@ fn start_fingerprint(
             .with("name", column.name.as_deref().unwrap_or_default().as_bytes());
     }
     for country in source.country_columns() {
-        let country = country.as_ref().filter(|column| column.is_certain());
-        let index = country.map_or_else(String::new, |column| column.index.to_string());
+        let index =
+            country.certain.as_ref().map_or_else(String::new, |column| column.index.to_string());
         // A table without country columns has the fingerprint of earlier versions.
         if !index.is_empty() {
             fingerprint = fingerprint.with("country", index.as_bytes());

@@ -90,7 +90,7 @@ fn chinese_rows_differ_only_in_dingmaps_own_messages() {
     let reason = |at: usize| &*in_chinese[at]["errmsg"];
     assert_eq!(reason(11), "单元格为空");
     assert_eq!(reason(12), "1.38E+10：Excel 已将该号码四舍五入，请从数据源恢复");
-    assert_eq!(reason(15), "位数太少：7 位；大陆手机号为 11 位，其他号码需带国家或地区区号");
+    assert_eq!(reason(15), "位数太少：7 位；大陆手机号为 11 位，其他号码需带国家/地区码");
     assert!(reason(9).ends_with("（单元格中共 2 个号码，此为第一个）"), "{}", reason(9));
 }
 
