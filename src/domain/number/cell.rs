@@ -54,6 +54,12 @@ impl NumberCell {
                 Err(Invalid::Landline) if count == 1 && is_labeled_mobile(part, rules) => {
                     return Err(Invalid::MoreThanNumbers);
                 }
+                Err(Invalid::NotANumber | Invalid::Fraction)
+                    if count == 1
+                        && normalize::split_texts(part).any(|text| is_mobile(text, rules)) =>
+                {
+                    return Err(Invalid::MoreThanNumbers);
+                }
                 Err(reason) if count == 1 => return Err(reason),
                 Err(reason) => Box::new(reason),
             };
@@ -103,11 +109,13 @@ impl NumberCell {
 /// Whether a part that is no mobile number is one without its label: `座机：138…`. Which of the two
 /// is wrong, nobody knows.
 fn is_labeled_mobile(part: &str, rules: NumberRules) -> bool {
-    normalize::strip_label(part).is_some_and(|number| {
-        normalize::normalize_number(number)
-            .and_then(|normalized| Mobile::from_normalized(&normalized, rules))
-            .is_ok()
-    })
+    normalize::strip_label(part).is_some_and(|number| is_mobile(number, rules))
+}
+
+fn is_mobile(part: &str, rules: NumberRules) -> bool {
+    normalize::normalize_number(part)
+        .and_then(|normalized| Mobile::from_normalized(&normalized, rules))
+        .is_ok()
 }
 
 /// The calling code with which a number begins that another country refused for `reason`:
@@ -336,6 +344,11 @@ mod tests {
             ("'无", Invalid::NoNumber),
             ("Ｎ／Ａ", Invalid::NoNumber),
             ("00001,张三,13800138000", Invalid::MoreThanNumbers),
+            ("1,13800138018", Invalid::MoreThanNumbers),
+            ("13800138019,1", Invalid::MoreThanNumbers),
+            ("张三，13800138000", Invalid::MoreThanNumbers),
+            ("张三,1380013800", Invalid::NotANumber),
+            ("13800138000.5", Invalid::Fraction),
             ("座机：010-62345678", Invalid::Landline),
             ("座机：13800138000", Invalid::MoreThanNumbers),
             ("办公电话是13800138000", Invalid::MoreThanNumbers),

@@ -51,6 +51,8 @@ pub(crate) enum CountryForm {
     CallingCode,
     /// A name, or letters of ISO 3166.
     Name,
+    /// A name in a list of places: `Berlin, Germany`.
+    Place,
 }
 
 impl Country {
@@ -86,18 +88,90 @@ impl Country {
             }
         }
     }
+
+    /// The country in a list of places: `Berlin, Germany`, `柏林（德国）`, `Shanghai - China`. `None`
+    /// if it names several: `美国/加拿大`.
+    #[must_use]
+    pub(crate) fn parse_in_places(cell: &str) -> Option<Self> {
+        let text = normalize_chars(cell);
+        if !may_be_places(&text) {
+            return None;
+        }
+        let regions = text.split(PLACE_SEPARATORS).filter_map(find_place_region);
+        // In an address, the country is last: `Atlanta, Georgia, USA`.
+        let is_address = text.contains(',');
+        let region = regions.map(Some).reduce(|one, other| match (one?, other?) {
+            (one, other) if one == other || (other.is_mainland() && is_part_of_china(one)) => {
+                Some(one)
+            }
+            (_, other) => is_address.then_some(other),
+        })??;
+        Some(Self { region, form: CountryForm::Place })
+    }
+
+    /// The country with which a Chinese address begins: `德国柏林市…`.
+    #[must_use]
+    pub(crate) fn parse_address(cell: &str) -> Option<Self> {
+        let text = normalize_chars(cell);
+        let text = text.trim();
+        let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+        let prefixes = ends.take(MAX_PREFIX_CHARS).filter_map(|end| text.get(..end));
+        let is_chinese = |prefix: &&str| prefix.chars().all(is_chinese);
+        let regions = prefixes.take_while(is_chinese).filter_map(|prefix| REGIONS.get(prefix));
+        regions.last().map(|region| Self { region: *region, form: CountryForm::Place })
+    }
+}
+
+const PLACE_SEPARATORS: [char; 12] =
+    [',', '、', '/', '\\', '|', ';', '-', '(', ')', '.', '>', '\n'];
+/// The longest Chinese name of a country with other words than its own.
+const MAX_PREFIX_CHARS: usize = 10;
+/// Abbreviations that follow a city. Two letters are rather a state: `Wilmington, DE`.
+const PLACE_ABBREVIATIONS: [&str; 4] = ["usa", "uk", "uae", "prc"];
+
+fn find_place_region(place: &str) -> Option<DefaultRegion> {
+    let place = place.trim();
+    let find = |name: &str| {
+        let key = fold(name);
+        let is_code = key.is_ascii() && key.len() <= 3 && !PLACE_ABBREVIATIONS.contains(&&*key);
+        if is_code { None } else { REGIONS.get(&key).copied() }
+    };
+    // Chinese places may be separated by spaces, which names do not contain.
+    find(place).or_else(|| {
+        place.split_whitespace().filter(|word| word.chars().all(is_chinese)).find_map(find)
+    })
+}
+
+/// Whether `China` may follow the name of the region: `Kowloon, Hong Kong, China`.
+fn is_part_of_china(region: DefaultRegion) -> bool {
+    matches!(region.calling_code(), 852 | 853 | 886)
+}
+
+fn is_chinese(c: char) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&c)
 }
 
 /// Whether a cell may name a country: a quick look at a cell that may hold anything.
 #[must_use]
 pub(crate) fn may_be_country(cell: &str) -> bool {
     let text = cell.trim();
-    let Some(first) = text.chars().next() else { return false };
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if text.len() > MAX_NAME_BYTES || digits > MAX_CODE_DIGITS {
         return false;
     }
-    !('\u{4e00}'..='\u{9fff}').contains(&first) || FIRST_LETTERS.contains(&first)
+    may_begin_with_country(text) || may_be_places(text)
+}
+
+/// Whether a cell may begin with the name of a country.
+#[must_use]
+pub(crate) fn may_begin_with_country(cell: &str) -> bool {
+    cell.trim().starts_with(|first| !is_chinese(first) || FIRST_LETTERS.contains(&first))
+}
+
+/// Whether a cell may be a list of places.
+#[must_use]
+pub(crate) fn may_be_places(cell: &str) -> bool {
+    cell.contains(|c| c == ' ' || PLACE_SEPARATORS.contains(&c) || "，／（－・·".contains(c))
 }
 
 /// No name is longer, with its calling code.
@@ -363,6 +437,45 @@ mod tests {
             "外籍",
         ] {
             assert_eq!(code(cell), None, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_places_names_its_country() {
+        for (cell, expected) in [
+            ("Berlin, Germany", Some(49)),
+            ("Berlin，Germany", Some(49)),
+            ("Berlin (Germany)", Some(49)),
+            ("Germany - Berlin", Some(49)),
+            ("Germany / Berlin", Some(49)),
+            ("柏林（德国）", Some(49)),
+            ("德国 柏林", Some(49)),
+            ("德国·柏林", Some(49)),
+            ("欧洲-德国 柏林", Some(49)),
+            ("Hauptstr. 5, 10115 Berlin, Germany", Some(49)),
+            ("Atlanta, Georgia, USA", Some(1)),
+            ("London, UK", Some(44)),
+            ("Shanghai, China", Some(86)),
+            ("Kowloon, Hong Kong, China", Some(852)),
+            ("美国/加拿大", None),
+            ("Wilmington, DE", None),
+            ("IT, HR", None),
+            ("Germany", None),
+            ("Beijing, Haidian", None),
+        ] {
+            let place = Country::parse_in_places(cell);
+            assert_eq!(place.map(|place| place.region.calling_code()), expected, "{cell}");
+        }
+        for (cell, expected) in [
+            ("德国柏林市1号", Some(49)),
+            ("美国", Some(1)),
+            ("中国香港九龙", Some(852)),
+            ("北京市德国中心", None),
+            ("Germany", None),
+            ("", None),
+        ] {
+            let address = Country::parse_address(cell);
+            assert_eq!(address.map(|place| place.region.calling_code()), expected, "{cell}");
         }
     }
 

@@ -31,7 +31,7 @@ pub enum Invalid {
     ))]
     NotANumber,
     /// Beside its numbers the cell has other text, such as a name.
-    #[error("{}", tr!("the cell holds more than numbers; keep only the numbers in it"))]
+    #[error("{}", tr!("the cell holds more than phone numbers; keep only the phone numbers in it"))]
     MoreThanNumbers,
     /// Decimals that are not zero.
     #[error("{}", tr!("not a phone number: it has a fraction"))]

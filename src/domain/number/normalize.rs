@@ -120,6 +120,11 @@ pub(crate) fn split_numbers(text: &str) -> Result<Vec<&str>, Invalid> {
     Ok(if are_numbers { words } else { vec![text] })
 }
 
+/// The texts between the separators of a normalized cell with at most one number.
+pub(crate) fn split_texts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(SEPARATORS).filter(move |part| part.len() < text.len())
+}
+
 /// Reduces a part of a cell to digits and separators. Checks everything for which no numbering plan
 /// is needed: empty, rounded, with a fraction, not a number.
 pub(crate) fn normalize_number(part: &str) -> Result<NormalizedNumber, Invalid> {

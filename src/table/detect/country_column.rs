@@ -88,6 +88,9 @@ pub(crate) fn find_country_columns(
     }
 }
 
+/// How far from the numbers a calling code (`+49`) may stand under any header.
+const NEAR_COLUMNS: usize = 2;
+
 /// Finds the country columns of the number columns.
 struct Finder<'a> {
     detector: ColumnDetector<'a>,
@@ -164,13 +167,17 @@ impl<'a> Finder<'a> {
     fn column(&self, index: usize, reading: CountryReading) -> CountryColumn {
         let sample = self.sample(index);
         let is_named = || self.header(index).is_some_and(|header| header.word > CountryWord::Part);
+        let has_foreign_cells = || {
+            let mut cells = self.detector.sample_rows.iter().filter_map(|row| row.get(index));
+            cells.any(|cell| reading.names_foreign_country(cell))
+        };
         let is_suspected = match reading.evidence {
             Evidence::Header | Evidence::Cells | Evidence::Rival => false,
             Evidence::OtherNumbers => sample.cells > sample.mainland + sample.area_codes,
             Evidence::Weak => {
-                sample.countries > sample.mainland
-                    && reading.content != CellContent::Others
+                reading.content != CellContent::Others
                     && (is_named() || sample.is_certain())
+                    && has_foreign_cells()
             }
         };
         CountryColumn { index, name: self.detector.name(index), reading, is_suspected }
@@ -209,7 +216,7 @@ impl<'a> Finder<'a> {
         for index in self.doubtful(number.index, &stem) {
             let is_found = countries.columns().any(|column| column.index == index);
             if !is_found && !others.contains(&index) {
-                countries.doubtful.push(self.column(index, self.weak_reading(index)));
+                countries.doubtful.push(self.column(index, self.weak_reading(index, number.index)));
             }
         }
         Ok(countries)
@@ -240,7 +247,7 @@ impl<'a> Finder<'a> {
     fn accept(&self, index: usize, header: &CountryHeader, stem: &str) -> Option<CountryReading> {
         let is_same_stem = header.stem.is_empty() || header.stem == stem;
         match header.word {
-            CountryWord::Part => None,
+            CountryWord::Part | CountryWord::Place => None,
             CountryWord::CallingCode => {
                 let is_anothers = header.is_other_phone
                     || self.phones.iter().any(|phone| phone.stem == header.stem);
@@ -361,14 +368,17 @@ impl<'a> Finder<'a> {
         codes.peek().is_some() && codes.all(|(one, other)| one == other)
     }
 
-    /// Whether the column has no header for countries, and the cells can be nothing but calling
-    /// codes.
+    /// Whether the column has no header that decides how it is read, and the cells can be nothing
+    /// but calling codes. Of digits alone, some must be the mainland's: `0049` may be an
+    /// identifier.
     fn has_calling_codes(&self, index: usize) -> bool {
         let sample = self.sample(index);
         self.is_free(index)
-            && self.header(index).is_none()
+            && self.header(index).is_none_or(|header| header.word <= CountryWord::Place)
+            && !self.has_other_name(index)
             && sample.cells > 0
             && sample.calling_codes == sample.cells
+            && (sample.signed_codes > 0 || sample.mainland > 0)
     }
 
     /// Whether the cells of a column beside numbers can be nothing but countries.
@@ -382,17 +392,17 @@ impl<'a> Finder<'a> {
 
     /// Whether the name of a column does not say what it has.
     fn is_unknown(&self, index: usize) -> bool {
-        let is_known =
-            |name: &str| match_header(name) > HeaderMatch::NoMatch || is_other_content(name);
+        let is_phone = |name: &str| match_header(name) > HeaderMatch::NoMatch;
         self.is_free(index)
             && self.header(index).is_none()
-            && !self.detector.name(index).is_some_and(|name| is_known(&name))
+            && !self.detector.name(index).is_some_and(|name| is_phone(&name))
+            && !self.has_other_name(index)
     }
 
     /// The columns that may have the countries of the numbers: all whose names have a word for
-    /// countries, those beside the numbers, and those with a cell that can be nothing but a calling
-    /// code. So a part of a list, in which fewer cells are left as evidence, sends no number that
-    /// the whole list sends with a country.
+    /// countries or places, those near the numbers, and those with a cell that can be nothing but a
+    /// calling code. So a part of a list, in which fewer cells are left as evidence, sends no
+    /// number that the whole list sends with a country.
     fn doubtful(&self, number: usize, stem: &str) -> impl Iterator<Item = usize> {
         let is_anothers = move |index: usize| {
             self.header(index).is_some_and(|header| {
@@ -403,7 +413,7 @@ impl<'a> Finder<'a> {
         };
         let may_have_countries = move |index: &usize| {
             self.header(*index).is_some()
-                || index.abs_diff(number) == 1
+                || index.abs_diff(number) <= NEAR_COLUMNS
                 || self.sample(*index).calling_codes > 0
         };
         (0..self.headers.len())
@@ -411,10 +421,18 @@ impl<'a> Finder<'a> {
             .filter(move |index| self.is_free(*index) && !is_anothers(*index))
     }
 
-    fn weak_reading(&self, index: usize) -> CountryReading {
-        let name = self.detector.name(index).filter(|_| self.header(index).is_none());
-        let content = match name {
-            Some(name) if is_other_content(&name) => CellContent::Others,
+    fn has_other_name(&self, index: usize) -> bool {
+        self.detector.name(index).is_some_and(|name| is_other_content(&name))
+    }
+
+    fn weak_reading(&self, index: usize, number: usize) -> CountryReading {
+        let sample = self.sample(index);
+        let is_other = || self.has_other_name(index) || sample.other_digits > sample.countries;
+        let is_distant = index.abs_diff(number) > 1 && sample.calling_codes == 0;
+        let content = match self.header(index) {
+            Some(header) if header.word == CountryWord::Place => CellContent::Places,
+            None if is_distant => CellContent::CallingCodes,
+            None if is_other() => CellContent::Others,
             _ => CellContent::Countries,
         };
         CountryReading { evidence: Evidence::Weak, content }
@@ -428,7 +446,10 @@ impl<'a> Finder<'a> {
             match header.filter(|header| header.stem.is_empty() || header.stem == stem)?.word {
                 CountryWord::AreaCode => Some(!self.sample(index).has_any()),
                 CountryWord::Region => Some(self.sample(index).are_countries()),
-                CountryWord::Part | CountryWord::Country | CountryWord::CallingCode => None,
+                CountryWord::Part
+                | CountryWord::Place
+                | CountryWord::Country
+                | CountryWord::CallingCode => None,
             }
         };
         let is_shown = || self.candidates(&stem).iter().all(|candidate| candidate.word.is_none());
@@ -456,7 +477,10 @@ mod tests {
     /// The columns that only raise doubts about the numbers of a column, all from 1.
     fn doubtful(text: &str, headers: bool, number: usize) -> Vec<usize> {
         let found = find(text, headers, &[number], &CountryChoice::Detect).unwrap().columns;
-        found[0].doubtful.iter().map(|column| column.index + 1).collect()
+        let doubtful = found[0].doubtful.iter();
+        let doubtful =
+            doubtful.filter(|column| column.reading.content != CellContent::CallingCodes);
+        doubtful.map(|column| column.index + 1).collect()
     }
 
     /// The column that the user should name, from 1.
@@ -686,12 +710,15 @@ mod tests {
         assert_eq!(found("+49,Hans,151", false, &[3]), [Some(1)]);
         assert_eq!(found("XX,姓名,mobile\n+49,Hans,151\n,A,138", true, &[3]), [Some(1)]);
         assert_eq!(found("Vorwahl,mobile\n+49,151\n+86,138", true, &[2]), [Some(1)]);
-        assert_eq!(found("mobile,Vorwahl\n151,0049", true, &[1]), [Some(2)]);
+        assert_eq!(found("mobile,Vorwahl\n151,0049\n138,0086", true, &[1]), [Some(2)]);
         assert_eq!(found("甲,86,138\nHans,49,151", false, &[3]), [Some(2)]);
         assert_eq!(found("CN,138\nDE,151", false, &[2]), [Some(1)]);
         for (text, headers) in [
             ("Vorwahl,mobile\n49,151", true),
             ("Vorwahl,mobile\n+49,151\nx,138", true),
+            ("Vorwahl,mobile\n0049,151", true),
+            ("编号,mobile\n0049,151\n0086,138", true),
+            ("积分,mobile\n+49,151\n+86,138", true),
             ("XX,Hans,mobile\n+49,Hans,151\n49,A,138", true),
             ("30,138\n49,139", false),
             ("IT,138\nHR,139", false),

@@ -2,7 +2,8 @@
 
 use crate::domain::number::cell::{MISSING_VALUE, NumberCell, quote};
 use crate::domain::number::country::{
-    AreaCode, Country, CountryForm, is_no_country, may_be_country,
+    AreaCode, Country, CountryForm, is_no_country, may_be_country, may_be_places,
+    may_begin_with_country,
 };
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
@@ -61,8 +62,13 @@ pub(crate) enum CellContent {
     AreaCodes,
     /// Calling codes; two letters may be a state (`IN`: Indiana, or India).
     StateCodes,
-    /// By its header something else, such as ages, but perhaps names of countries.
+    /// By its header or its cells something else, such as ages, but perhaps names of countries.
     Others,
+    /// Anything, but a cell like `+49` is a calling code.
+    CallingCodes,
+    /// By its header places. Digits are rather a building; a Chinese place may begin with its
+    /// country (`德国柏林`).
+    Places,
 }
 
 pub(crate) const COUNTRIES: CountryReading =
@@ -108,7 +114,10 @@ impl NumberCountries {
         rules: NumberRules,
     ) -> Result<NumberCell, Invalid> {
         let (number, is_stated) = match &self.certain {
-            None => (NumberCell::parse(cell, rules)?, false),
+            None => match NumberCell::parse(cell, rules) {
+                Ok(number) => (number, false),
+                Err(reason) => return Err(self.explain(reason, cell, country_cells, rules)),
+            },
             Some(column) => {
                 column.parse_number(cell, country_cells.next().unwrap_or_default(), rules)?
             }
@@ -116,10 +125,30 @@ impl NumberCountries {
         for (column, country_cell) in self.doubtful.iter().zip(country_cells) {
             if !is_stated || column.reading.evidence == Evidence::Rival {
                 let meaning = column.reading.interpret(country_cell, rules.default_region);
-                column.check_doubt(number, meaning, [cell, country_cell], rules)?;
+                column.check_doubt(Some(number), meaning, [cell, country_cell], rules)?;
             }
         }
         Ok(number)
+    }
+
+    /// The reason for a cell that is no number of the default region: it may be one of a country
+    /// that another cell names.
+    fn explain<'a>(
+        &self,
+        reason: Invalid,
+        cell: &str,
+        country_cells: impl Iterator<Item = &'a str>,
+        rules: NumberRules,
+    ) -> Invalid {
+        let may_lack_digits = rules.default_region.is_mainland() && cell.trim().starts_with('1');
+        if !reason.is_readable() || may_lack_digits {
+            return reason;
+        }
+        let doubt = self.doubtful.iter().zip(country_cells).find_map(|(column, country_cell)| {
+            let meaning = column.reading.interpret(country_cell, rules.default_region);
+            column.check_doubt(None, meaning, [cell, country_cell], rules).err()
+        });
+        doubt.unwrap_or(reason)
     }
 }
 
@@ -150,14 +179,15 @@ impl CountryColumn {
             },
             Meaning::Nothing | Meaning::Perhaps(_) => (NumberCell::parse(cell, rules)?, false),
         };
-        self.check_doubt(number, meaning, [cell, country_cell], rules)?;
+        self.check_doubt(Some(number), meaning, [cell, country_cell], rules)?;
         Ok((number, is_stated))
     }
 
-    /// Refuses a number that is possible in another country, which its cell may name.
+    /// Refuses a number that is possible in another country, which its cell may name. Without it,
+    /// `number` is `None` if the cell has none.
     fn check_doubt(
         &self,
-        number: NumberCell,
+        number: Option<NumberCell>,
         meaning: Meaning,
         [cell, country_cell]: [&str; 2],
         rules: NumberRules,
@@ -170,7 +200,7 @@ impl CountryColumn {
         // A number that only has a possible length proves nothing.
         let strict = NumberRules { strict: true, ..rules };
         match NumberCell::parse_in_country(cell, other, country_cell, strict) {
-            Ok(other) if other.mobile != number.mobile => {
+            Ok(other) if number.is_none_or(|number| number.mobile != other.mobile) => {
                 Err(Invalid::DoubtfulCountry { column: self.index + 1, cell: quote(country_cell) })
             }
             _ => Ok(()),
@@ -189,11 +219,16 @@ impl CountryReading {
     fn interpret(self, cell: &str, default_region: DefaultRegion) -> Meaning {
         let Self { evidence, content } = self;
         let is_certain = matches!(evidence, Evidence::Header | Evidence::Cells);
-        if cell.trim().is_empty() || (evidence == Evidence::Weak && !may_be_country(cell)) {
+        let is_excluded = || match content {
+            CellContent::CallingCodes => !cell.contains(['+', '＋']),
+            CellContent::Places => !may_be_places(cell) && !may_begin_with_country(cell),
+            _ => evidence == Evidence::Weak && !may_be_country(cell),
+        };
+        if cell.trim().is_empty() || is_excluded() {
             return Meaning::Nothing;
         }
         let is_area_code = content == CellContent::AreaCodes && AreaCode::parse(cell).is_some();
-        let Some(Country { region, form }) = Country::parse(cell) else {
+        let Some(Country { region, form }) = self.parse_country(cell) else {
             return match evidence {
                 _ if is_area_code && is_certain => Meaning::Country(DefaultRegion::CHINA),
                 _ if is_area_code => Meaning::Perhaps(DefaultRegion::CHINA),
@@ -203,14 +238,22 @@ impl CountryReading {
             };
         };
         let is_digit = is_single_digit(cell, form);
+        let may_be_digits = matches!(
+            content,
+            CellContent::Countries | CellContent::AreaCodes | CellContent::StateCodes
+        );
         let is_state = content == CellContent::StateCodes
             && matches!(cell.trim().as_bytes(), [one, two]
                 if one.is_ascii_alphabetic() && two.is_ascii_alphabetic());
         match evidence {
             Evidence::Weak if is_digit => Meaning::Nothing,
-            Evidence::Weak if form == CountryForm::Digits && content == CellContent::Others => {
+            // An identifier like `0049` has the form of a calling code.
+            Evidence::Weak
+                if !may_be_digits && (form == CountryForm::Digits || are_digits(cell)) =>
+            {
                 Meaning::Nothing
             }
+            Evidence::Weak if is_state_of(default_region, cell) => Meaning::Nothing,
             Evidence::Weak | Evidence::OtherNumbers | Evidence::Rival => Meaning::Perhaps(region),
             _ if is_state => Meaning::Perhaps(region),
             // `20` of Guangzhou, whose zero a spreadsheet removed, or of Egypt.
@@ -219,6 +262,42 @@ impl CountryReading {
             Evidence::Header | Evidence::Cells => Meaning::Country(region),
         }
     }
+
+    fn parse_country(self, cell: &str) -> Option<Country> {
+        let in_places = || match self.content {
+            CellContent::Others | CellContent::CallingCodes => None,
+            CellContent::Places => {
+                Country::parse_in_places(cell).or_else(|| Country::parse_address(cell))
+            }
+            _ => Country::parse_in_places(cell),
+        };
+        Country::parse(cell).or_else(in_places)
+    }
+
+    /// Whether a cell names, or may name, a country other than the mainland.
+    #[must_use]
+    pub(crate) fn names_foreign_country(self, cell: &str) -> bool {
+        matches!(
+            self.interpret(cell, DefaultRegion::CHINA),
+            Meaning::Country(region) | Meaning::Perhaps(region) if !region.is_mainland()
+        )
+    }
+}
+
+/// States and provinces with the code of another country.
+const STATES: [&str; 31] = [
+    "AL", "AR", "AZ", "CA", "CO", "DE", "GA", "ID", "IL", "IN", "KY", "LA", "MA", "MD", "ME", "MN",
+    "MO", "MS", "MT", "NC", "NE", "PA", "SC", "SD", "TN", "VA", "NL", "NU", "PE", "SK", "YT",
+];
+
+/// Whether a cell is rather a state of the default region, the United States or Canada.
+fn is_state_of(default_region: DefaultRegion, cell: &str) -> bool {
+    default_region.calling_code() == 1
+        && STATES.iter().any(|state| state.eq_ignore_ascii_case(cell.trim()))
+}
+
+fn are_digits(cell: &str) -> bool {
+    cell.trim().bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_single_digit(cell: &str, form: CountryForm) -> bool {
@@ -231,14 +310,18 @@ pub(crate) struct CountrySample {
     /// The cells that are not blank.
     pub cells: usize,
     pub countries: usize,
-    /// Of them, those that name the mainland.
+    /// Of the countries, those that name the mainland.
     pub mainland: usize,
-    /// Of them, those of [`CountryForm::CallingCode`].
+    /// Of the countries, those of [`CountryForm::CallingCode`].
     pub calling_codes: usize,
-    /// Of them, single digits.
+    /// Of these, those that are not only digits (`0049`).
+    pub signed_codes: usize,
+    /// Of the countries, single digits.
     single_digits: usize,
     /// Cells that can be nothing but a mainland area code.
     pub area_codes: usize,
+    /// Other cells of digits.
+    pub other_digits: usize,
 }
 
 impl CountrySample {
@@ -249,12 +332,16 @@ impl CountrySample {
                 (Some(country), _) => {
                     sample.countries += 1;
                     sample.mainland += usize::from(country.region.is_mainland());
-                    sample.calling_codes += usize::from(country.form == CountryForm::CallingCode);
+                    let is_code = country.form == CountryForm::CallingCode;
+                    sample.calling_codes += usize::from(is_code);
+                    sample.signed_codes += usize::from(is_code && !are_digits(cell));
                     sample.single_digits += usize::from(is_single_digit(cell, country.form));
                 }
                 (None, Some(_)) => sample.area_codes += 1,
                 (None, None) if is_no_country(cell) => continue,
-                (None, None) => {}
+                (None, None) => {
+                    sample.other_digits += usize::from(are_digits(cell));
+                }
             }
             sample.cells += 1;
         }
@@ -411,12 +498,21 @@ mod tests {
         let other = CountryReading { evidence: Evidence::OtherNumbers, ..COUNTRIES };
         let nothing = CountryReading { evidence: Evidence::Weak, ..COUNTRIES };
         let ages = CountryReading { content: CellContent::Others, ..nothing };
+        let places = CountryReading { content: CellContent::Places, ..nothing };
+        let codes = CountryReading { content: CellContent::CallingCodes, ..nothing };
         for (reading, country, number) in [
             (nothing, "49", "15123456789"),
             (nothing, "德国", "15123456789"),
             (ages, "+49", "15123456789"),
             (ages, "德国", "15123456789"),
             (ages, "DE", "15123456789"),
+            (places, "DE", "15123456789"),
+            (places, "+49", "15123456789"),
+            (places, "德国柏林", "15123456789"),
+            (places, "Berlin, Germany", "15123456789"),
+            (nothing, "Berlin, Germany", "15123456789"),
+            (codes, "+49", "15123456789"),
+            (codes, "德国＋49", "15123456789"),
             (STATE_CODES, "DE", "15123456789"),
             (other, "49", "15123456789"),
             (other, "1", "15162345678"),
@@ -436,6 +532,13 @@ mod tests {
             (nothing, "1", "15162345678", "15162345678"),
             (nothing, "北京", "15123456789", "15123456789"),
             (ages, "49", "15123456789", "15123456789"),
+            (ages, "0049", "15123456789", "15123456789"),
+            (ages, "x/德国", "15123456789", "15123456789"),
+            (places, "49", "15123456789", "15123456789"),
+            (places, "北京市德国中心", "15123456789", "15123456789"),
+            (nothing, "德国项目", "15123456789", "15123456789"),
+            (codes, "49", "15123456789", "15123456789"),
+            (codes, "德国", "15123456789", "15123456789"),
             (STATE_CODES, "49", "15123456789", "+49-15123456789"),
             (STATE_CODES, "德国", "15123456789", "+49-15123456789"),
             (other, "无", "15123456789", "15123456789"),

@@ -1,12 +1,14 @@
 //! Words in column names that indicate the countries of numbers.
 
-use crate::table::detect::header_words::{is_other_phone, split_words};
+use crate::table::detect::header_words::{HeaderMatch, is_other_phone, match_header, split_words};
 
 /// What a column name says about countries; a stronger word is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CountryWord {
-    /// Letters that may be a part of another word: `usercountry`, `estate_code`.
+    /// Letters that may be a part of another word (`usercountry`, `estate_code`), or `state`.
     Part,
+    /// Places, perhaps with their country: `Location`.
+    Place,
     /// Countries, or any other regions.
     Region,
     /// Calling codes, or area codes of one country.
@@ -142,7 +144,31 @@ const EXACT_WORDS: &[(&str, CountryWord)] = &[
     ("idd", CountryWord::Region),
     ("isd", CountryWord::Region),
     ("nation", CountryWord::Region),
+    ("dialing", CountryWord::AreaCode),
+    ("dialling", CountryWord::AreaCode),
+    ("dial", CountryWord::AreaCode),
+    ("state", CountryWord::Part),
 ];
+/// Words for places. A place of origin (籍贯) says nothing about the number.
+const PLACE_SUBSTRINGS: &[&str] = &[
+    "地址",
+    "住址",
+    "城市",
+    "所在地",
+    "地点",
+    "地點",
+    "工作地",
+    "办公地",
+    "辦公地",
+    "常驻",
+    "常駐",
+    "驻地",
+    "居住地",
+    "现居",
+    "位置",
+];
+const PLACE_WORDS: &[&str] =
+    &["location", "city", "town", "address", "place", "site", "office", "base", "residence"];
 /// Words that do not say whose country it is. A word precedes the words that it contains.
 const FILLER_WORDS: &[&str] =
     &["required", "optional", "name", "english", "chinese", "code", "iso", "alpha", "the"];
@@ -172,7 +198,7 @@ const OTHER_SUBSTRINGS: &[&str] = &[
     "龄", "齡", "岁", "歲", "数", "數", "量", "序", "编号", "編號", "工号", "工號", "学号", "学籍",
     "额", "額", "价", "分", "年", "月", "日", "天", "次", "级", "級", "班", "楼", "樓", "层", "層",
     "座", "室", "排", "桌", "部", "科", "组", "組", "队", "岗", "身高", "体重", "尺码", "码数",
-    "性别", "民族", "状态", "狀態", "类型", "類型",
+    "性别", "民族", "状态", "狀態", "类型", "類型", "分机", "分機", "短号", "内线", "邮编", "邮政",
 ];
 const OTHER_WORDS: &[&str] = &[
     "age",
@@ -219,6 +245,12 @@ const OTHER_WORDS: &[&str] = &[
     "deleted",
     "language",
     "lang",
+    "ext",
+    "extension",
+    "zip",
+    "zipcode",
+    "postcode",
+    "postal",
 ];
 /// Words for telephones, without spaces. A word precedes the words that it contains.
 const TELEPHONE_WORDS: &[&str] = &[
@@ -282,15 +314,27 @@ pub(crate) fn match_country_header(header: &str) -> Option<CountryHeader> {
             let (stem, is_state_code) = (String::new(), false);
             return Some(CountryHeader { word: *word, stem, is_other_phone, is_state_code });
         }
+        let word = if names().any(|(_, name)| joined.contains(name)) {
+            CountryWord::Part
+        } else if is_place(header, &joined) {
+            CountryWord::Place
+        } else {
+            return None;
+        };
         // The whole name is its stem, so that it belongs to no number column.
-        let is_part = names().any(|(_, name)| joined.contains(name));
-        let (word, stem, is_state_code) = (CountryWord::Part, joined, false);
-        return is_part.then_some(CountryHeader { word, stem, is_other_phone, is_state_code });
+        let (stem, is_state_code) = (joined, false);
+        return Some(CountryHeader { word, stem, is_other_phone, is_state_code });
     };
     // `国家 Country` says it twice.
     let rest = names().fold(rest, |rest, (_, name)| remove_name(&rest, name).unwrap_or(rest));
     let (stem, is_state_code) = (strip_words(rest), name == "statecode");
     Some(CountryHeader { word, stem, is_other_phone, is_state_code })
+}
+
+fn is_place(header: &str, joined: &str) -> bool {
+    let is_word = || split_words(header).iter().any(|word| PLACE_WORDS.contains(&word.as_str()));
+    match_header(header) == HeaderMatch::NoMatch
+        && (PLACE_SUBSTRINGS.iter().any(|part| joined.contains(part)) || is_word())
 }
 
 /// Whether the column name says that a few digits in its cells are something else than calling
@@ -371,7 +415,7 @@ mod tests {
 
     #[test]
     fn country_headers_are_recognized() {
-        use CountryWord::{AreaCode, CallingCode, Country, Part, Region};
+        use CountryWord::{AreaCode, CallingCode, Country, Part, Place, Region};
         for (name, word, stem) in [
             ("state_code", CallingCode, ""),
             ("stateCode", CallingCode, ""),
@@ -405,6 +449,12 @@ mod tests {
             ("mobilecountrycode", CallingCode, ""),
             ("estate_code", Part, "estatecode"),
             ("usercountry", Part, "usercountry"),
+            ("state", Part, ""),
+            ("Location", Place, "location"),
+            ("Office", Place, "office"),
+            ("工作地点", Place, "工作地点"),
+            ("家庭地址", Place, "家庭地址"),
+            ("Dialing", AreaCode, ""),
             ("区号", AreaCode, ""),
             ("手机区号", AreaCode, ""),
             ("地区", Region, ""),
@@ -422,14 +472,33 @@ mod tests {
             let header = match_country_header(name).unwrap();
             assert_eq!((header.word, &*header.stem), (word, stem), "{name}");
         }
-        for name in
-            ["姓名", "手机号", "国籍", "code", "state", "部门", "account", "CCB", "中国码头"]
-        {
+        for name in [
+            "姓名",
+            "手机号",
+            "国籍",
+            "籍贯",
+            "code",
+            "status",
+            "部门",
+            "CCB",
+            "Office phone",
+            "中国码头",
+        ] {
             assert_eq!(match_country_header(name), None, "{name}");
         }
-        for name in
-            ["年龄", "部门编号", "工龄", "数量", "序号", "楼層", "Dept No.", "userId", "isActive"]
-        {
+        for name in [
+            "年龄",
+            "部门编号",
+            "工龄",
+            "数量",
+            "序号",
+            "楼層",
+            "Dept No.",
+            "userId",
+            "isActive",
+            "分机号",
+            "Ext.",
+        ] {
             assert!(is_other_content(name), "{name}");
         }
         for name in ["Vorwahl", "代码", "XX", "备注", "", "Land", "state", "国籍"] {

@@ -215,7 +215,7 @@ fn diff_compares_by_the_number_with_its_country() {
     assert_eq!(ended.status, Some(0), "{}{}", ended.stdout, ended.stderr);
 }
 
-/// Beside two failing numbers of Germany, numbers of a list without a header, and the exit status of
+/// Lists without a header, with two failing numbers of Germany, and the exit status of
 /// a run with only the row that failed: 0 if that row is in doubt. The sandbox fails numbers that
 /// end in 94.
 const HEADERLESS: [(&str, i32); 4] = [
@@ -362,6 +362,17 @@ fn no_cell_for_a_country_is_overlooked() {
         ("姓名,state,手机号\n甲,49,15123456789\n", "doubt"),
         ("姓名,国籍,手机号\n甲,德国,15123456789\n", "doubt"),
         ("姓名,拨号,部门,手机号\n甲,本地,x,13800138000\n乙,+49,x,15123456789\n", "doubt"),
+        ("姓名,拨号,部门,手机号\n甲,本地,x,13800138000\n乙,0049,x,15123456789\n", "doubt"),
+        ("姓名,state,x,手机号\n甲,CN,1,13800138000\n乙,DE,1,15123456789\n", "doubt"),
+        ("姓名,state,x,手机号\n甲,86,1,13800138000\n乙,49,1,15123456789\n", "doubt"),
+        ("name,state,mobile\nA,NY,13800138000\nB,DE,15123456789\n", "doubt"),
+        ("name,mobile,x,Location\nA,15123456789,1,Germany\n", "doubt"),
+        ("name,mobile,Location\nA,15123456789,\"Berlin, Germany\"\n", "doubt"),
+        ("姓名,手机号,x,办公地点\n甲,15123456789,1,柏林（德国）\n", "doubt"),
+        ("姓名,手机号,x,地址\n甲,15123456789,1,德国柏林市1号\n", "doubt"),
+        ("姓名,state,手机号\n甲,+49,15123456789\n", "sent"),
+        ("姓名,Dialing,x,手机号\n甲,49,1,15123456789\n", "sent"),
+        ("国家,手机号\n德国 柏林,15123456789\n", "sent"),
         ("country,x,stateCode,mobile\nGermany,1,,15123456789\n", "doubt"),
         ("stateCode,mobile\nDE,15123456789\n", "doubt"),
         ("姓名,IDD,部门,手机号\n甲,+49,x,15123456789\n", "sent"),
@@ -398,10 +409,90 @@ fn other_columns_change_nothing() {
     }
 }
 
+/// All numbers are possible in Germany or the United States as well.
+#[test]
+fn ordinary_lists_are_sent_as_numbers_of_the_mainland() {
+    let (one, two, three) = ("15123456701", "15162345702", "13992345703");
+    for [header, first, second, third] in [
+        ["城市", "北京", "上海", "呼和浩特"],
+        ["籍贯", "江苏", "浙江省杭州市", "内蒙古"],
+        ["国籍", "中国", "中国", "汉"],
+        ["地址", "北京市朝阳区1号", "上海市德国中心3楼", "江苏省南京市（中国）"],
+        ["区号", "010", "86", "021"],
+        ["邮编", "100049", "200001", "210049"],
+        ["部门编号", "49", "1", "0049"],
+        ["工号", "0049", "0001", "0055"],
+        ["分机", "49", "8001", "055"],
+        ["部门", "德国-市场部", "市场部/美国", "IT"],
+        ["职级", "49", "P1", "55"],
+        ["编号", "00049", "00001", "00055"],
+        ["在职", "在职", "离职", "active"],
+        ["City", "Beijing", "Shanghai", "Suzhou"],
+        ["Office", "Beijing, China", "49", "Building 1"],
+        ["Location", "Beijing, China", "Shanghai - China", "Suzhou, Jiangsu, China"],
+        ["Country", "China", "CN", "PRC"],
+        ["Extension", "49", "8001", "55"],
+        ["Level", "Level 1", "Level 49", "1"],
+        ["Amount", "49.00", "1", "55"],
+        ["Zip code", "100049", "200001", "210000"],
+        ["Dept No.", "49", "1", "55"],
+        ["state", "active", "在职", "1"],
+        ["state", "NY", "TX", "VT"],
+        ["Address", "No. 49, Jianguo Road, Beijing, China", "1", "German Centre, Shanghai"],
+        ["Seat", "49", "1", "B-49"],
+    ] {
+        for [before, after] in [["", "x,"], ["x,", ""], ["", ""]] {
+            let row = |cell: &str, number| format!("甲,\"{cell}\",{before}{number},{after}y\n");
+            let rows = [row(first, one), row(second, two), row(third, three)].concat();
+            let text = format!("姓名,{header},{before}手机号,{after}y\n{rows}");
+            let run = resolve(&text, &[]);
+            assert_eq!(run.statuses(), ["found"; 3], "{text}{:?}", run.output);
+            assert_eq!(sent_numbers(&run), [three, one, two], "{text}");
+            assert!(!run.result.stderr.contains("may hold"), "{text}{}", run.result.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_first_line_names_a_column_of_places_with_other_countries() {
+    let text = "name,mobile,Location\nA,13800138000,\"Shanghai, China\"\n\
+                B,15123456789,Germany\nC,15123456788,\"Berlin, Germany\"\n";
+    let run = resolve(text, &[]);
+    assert_eq!(run.statuses(), ["found", "invalid", "invalid"]);
+    let note = "column 3 (Location) may hold the countries of these numbers; if it does, add \
+                --country-column 3, otherwise --country-column none";
+    run.assert_stderr(0, &[note]);
+    let run = resolve(text, &["--country-column", "3"]);
+    assert_eq!(sent_numbers(&run), ["+49-15123456788", "+49-15123456789", "13800138000"]);
+    let run = resolve(text, &["--country-column", "none"]);
+    assert_eq!(sent_numbers(&run), ["13800138000", "15123456788", "15123456789"]);
+}
+
+#[test]
+fn a_calling_code_after_the_sample_is_not_overlooked() {
+    let rows = "甲,本地,x,13800138000\n".repeat(300);
+    let run = resolve(&format!("姓名,拨号,部门,手机号\n{rows}乙,+49,x,15123456789\n"), &[]);
+    assert_eq!(sent_numbers(&run), ["13800138000"]);
+}
+
+#[test]
+fn the_reason_is_about_the_country_that_another_cell_may_name() {
+    let text = "name,Dialing,mobile\nA,1,2125551234\nB,86,13800138000\n";
+    assert_eq!(sent_numbers(&resolve(text, &[])), ["+1-2125551234", "13800138000"]);
+    let text = "name,XX,mobile\nA,US,2125551234\nB,x,13800138000\nC,49,1512345678\n";
+    let reasons = cells(&resolve(text, &[]), "errmsg");
+    assert!(reasons[0].starts_with("column 2 says \"US\", which may be"), "{reasons:?}");
+    // It rather lacks a digit.
+    assert!(reasons[2].starts_with("too short: 10 digits"), "{reasons:?}");
+}
+
 #[test]
 fn a_state_code_of_letters_may_be_a_state() {
     let run = resolve("name,state_code,mobile\nA,IN,8125550123\n", &["--region", "US"]);
     assert_eq!((sent_numbers(&run), run.statuses()), (vec![], vec!["invalid".to_owned()]));
+    // Without a word for countries it is one.
+    let run = resolve("name,state,mobile\nA,IN,8125550123\n", &["--region", "US"]);
+    assert_eq!(sent_numbers(&run), ["+1-8125550123"]);
     let flags = ["--region", "US", "--country-column", "none"];
     let run = resolve("name,state_code,mobile\nA,IN,8125550123\n", &flags);
     assert_eq!(sent_numbers(&run), ["+1-8125550123"]);
@@ -444,7 +535,7 @@ fn a_second_header_stays_with_the_failed_rows() {
 
 #[test]
 fn many_rows_with_an_unknown_country_do_not_blame_the_number_column() {
-    let rows: String = (0..12).map(|n| format!("甲,外国,1380013800{}\n", n % 10)).collect();
+    let rows = "甲,外国,13800138000\n".repeat(12);
     let run = resolve(&format!("姓名,国家,手机号\n{rows}"), &[]);
     let hint = "12 rows are invalid because of the cell for the country: correct these cells, name \
                 the right column with --country-column, or use --country-column none";

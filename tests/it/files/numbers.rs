@@ -283,7 +283,7 @@ fn reported_cells_get_true_reasons_and_first_numbers() {
         ("座机：62345678", Err("a landline number, not a mobile number")),
         (
             "\"00001,张三,13800138000\"",
-            Err("the cell holds more than numbers; keep only the numbers in it"),
+            Err("the cell holds more than phone numbers; keep only the phone numbers in it"),
         ),
         // Three exports joined: a mark and a header in the middle.
         ("\u{feff}13800138000", Ok("ok")),
