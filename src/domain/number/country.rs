@@ -31,9 +31,11 @@ static REGIONS: LazyLock<HashMap<String, DefaultRegion>> = LazyLock::new(|| {
     regions
 });
 
-/// The first letters of names.
-static FIRST_LETTERS: LazyLock<HashSet<char>> =
-    LazyLock::new(|| REGIONS.keys().filter_map(|name| name.chars().next()).collect());
+/// How Chinese names begin.
+static FIRST_CHARS: LazyLock<HashSet<(char, char)>> = LazyLock::new(|| {
+    let names = REGIONS.keys().map(|name| name.chars());
+    names.filter_map(|mut chars| Some((chars.next()?, chars.next()?))).collect()
+});
 
 /// The country that a cell names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +167,13 @@ pub(crate) fn may_be_country(cell: &str) -> bool {
 /// Whether a cell may begin with the name of a country.
 #[must_use]
 pub(crate) fn may_begin_with_country(cell: &str) -> bool {
-    cell.trim().starts_with(|first| !is_chinese(first) || FIRST_LETTERS.contains(&first))
+    let mut chars = cell.trim_start().chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if is_chinese(first) && is_chinese(second) => {
+            FIRST_CHARS.contains(&(first, second))
+        }
+        (first, _) => first.is_some(),
+    }
 }
 
 /// Whether a cell may be a list of places.
@@ -485,7 +493,7 @@ mod tests {
         {
             assert!(may_be_country(cell), "{cell}");
         }
-        for cell in ["", " ", "张三", "15123456789", "2026-11-30 08:00"] {
+        for cell in ["", " ", "张三", "北京市", "15123456789", "2026-11-30 08:00"] {
             assert!(!may_be_country(cell), "{cell}");
         }
     }
