@@ -1,6 +1,8 @@
 //! Finds rows of the table inside the quoted cells of a row: two stray quotes turn the rows between
 //! them into one cell.
 
+use crate::domain::number::labels::is_none;
+use crate::domain::number::normalize::normalize_chars;
 use crate::domain::number::plausible::{could_be_number, is_date};
 use crate::table::detect::layout::Layout;
 use crate::table::raw::framer::{Framer, Row, count_line_ends};
@@ -17,9 +19,7 @@ pub(crate) fn find_swallowed_rows(framer: &Framer, layout: &Layout, row: &Row<'_
         return None;
     }
     let line_ends = count_line_ends(row.content);
-    // In a table with one column, a cell with several numbers looks the same unless its quotes are
-    // in the wrong places.
-    if line_ends == 0 || (layout.width() == 1 && !framer.has_text_after_quote()) {
+    if line_ends == 0 {
         return None;
     }
     let delimiter = layout.dialect.delimiter;
@@ -31,14 +31,50 @@ pub(crate) fn find_swallowed_rows(framer: &Framer, layout: &Layout, row: &Row<'_
         return None;
     }
     let text = cells.join(&delimiter.to_string());
-    let looks_like_row = |(index, line): &(usize, &str)| {
-        let cells: Vec<_> = line.split(delimiter).collect();
+    let lines: Vec<Vec<&str>> =
+        text.split(['\n', '\r']).map(|line| line.split(delimiter).collect()).collect();
+    let looks_like_row = |(index, cells): &(usize, &Vec<&str>)| {
         // The row's own first cells may be too many, if its quotes were right but for the last.
         let is_own = is_damaged && *index == 0 && cells.iter().any(|cell| is_number(cell));
-        is_own || looks_like_row(&cells, layout)
+        is_own || looks_like_row(cells, layout)
     };
-    let rows = text.split(['\n', '\r']).enumerate().filter(looks_like_row).take(2).count();
-    (rows > usize::from(has_number(&cells, layout))).then_some(row.line + line_ends)
+    let rows = lines.iter().enumerate().filter(looks_like_row).take(2).count();
+    // In a table with one column, the number of the row is that of one of its lines.
+    let own = usize::from(layout.width() == 1 || has_number(&cells, layout));
+    (rows > own || holds_rows_without_number(&lines, is_damaged, layout))
+        .then_some(row.line + line_ends)
+}
+
+/// Whether the lines of a row are rows of people, some of them without a number: all lines, or,
+/// after a stray quote, one that is not the first.
+fn holds_rows_without_number(lines: &[Vec<&str>], is_damaged: bool, layout: &Layout) -> bool {
+    if layout.named_columns() == 1 {
+        return false;
+    }
+    let filled = lines.iter().filter(|cells| cells.iter().any(|cell| !cell.trim().is_empty()));
+    if is_damaged {
+        return filled.skip(1).any(|cells| is_full_row(cells, layout));
+    }
+    // Lines of an address may end with a comma, which says less than a gap between cells.
+    let weight = |cells: &Vec<&str>| match cells.as_slice() {
+        [_, ""] => 0,
+        _ if has_number(cells, layout) => 0,
+        [.., last, ""] if !last.is_empty() => 1,
+        _ => 2,
+    };
+    filled.clone().all(|cells| is_full_row(cells, layout)) && filled.map(weight).sum::<u32>() > 1
+}
+
+/// Whether the cells of a line are as many as the table has columns, with a number or none in the
+/// number columns. In a text, a space follows a comma.
+fn is_full_row(cells: &[&str], layout: &Layout) -> bool {
+    let is_blank = |cell: &str| is_none(normalize_chars(cell).trim()) || cell.trim().is_empty();
+    let mut numbers = layout.columns.iter().filter_map(|column| cells.get(column.index));
+    cells.len() >= layout.named_columns()
+        && has_room_for(cells.iter().copied(), layout)
+        && cells.iter().any(|cell| !cell.trim().is_empty())
+        && !cells.iter().any(|cell| cell.starts_with(' '))
+        && numbers.all(|cell| is_blank(cell) || is_number(cell))
 }
 
 /// Whether the first line of a row with lines in its cells has no more cells than the table. A

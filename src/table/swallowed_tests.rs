@@ -79,8 +79,41 @@ fn rows_between_two_stray_quotes_are_found() {
     ] {
         assert_eq!(swallowed(text, &SourceOptions::default()), Some(lines), "{text}");
     }
-    let one = "手机号\n\"13800000021\n13800000022\n\"13800000023\n";
-    assert_eq!(swallowed(one, &SourceOptions::default()), Some((2, 4)));
+}
+
+#[test]
+fn rows_without_a_number_between_two_stray_quotes_are_found() {
+    for (text, lines) in [
+        ("姓名,手机号,备注\n甲,13800000021,\"x\n乙,,ok\n丙,,\"\n丁,13800000022,\n", (2, 4)),
+        ("姓名,手机号,备注\n甲,13800000021,\"x\n乙,无,ok\n丙,,\"y\n丁,13800000022,\n", (2, 4)),
+        ("姓名,手机号,备注\n甲,13800000021,\"x\n乙,,\"\n丁,13800000022,\n", (2, 3)),
+        ("姓名,手机号,备注\n甲,,\"\n乙,,ok\n丙,,\"y\n丁,13800000022,\n", (2, 4)),
+        ("姓名,部门,手机号\n\"甲,研发,\n乙,研发,\n丙,研发\",\n丁,研发,13800000022\n", (2, 4)),
+        ("姓名,部门,手机号\n甲,\"研发,\n乙,研发,\n丙,\"研发,13800000022\n", (2, 4)),
+        ("姓名,手机号\n\"甲,\n乙,\n\"丙,13800000022\n", (2, 4)),
+    ] {
+        assert_eq!(swallowed(text, &SourceOptions::default()), Some(lines), "{text}");
+        let flexible = SourceOptions { flexible: true, ..SourceOptions::default() };
+        assert_eq!(swallowed(text, &flexible), None, "{text}");
+    }
+}
+
+#[test]
+fn rows_of_a_table_with_one_column_are_found() {
+    for (text, lines) in [
+        ("手机号\n\"13800000021\n13800000022\n\"13800000023\n", (2, 4)),
+        ("手机号\n\"13800000021\n13800000022\"\n13800000023\n", (2, 3)),
+        ("13800000020\n\"13800000021\n\n+86 138 0000 0022\n\"\n", (2, 5)),
+    ] {
+        assert_eq!(swallowed(text, &SourceOptions::default()), Some(lines), "{text}");
+    }
+    for text in [
+        "手机号\n\"13800000021\n（工作）\"\n13800000023\n",
+        "手机号\n\"张三\n13800000021\"\n13800000023\n",
+        "\"手机号\n（如13800138000）\"\n13800000023\n",
+    ] {
+        assert_eq!(swallowed(text, &SourceOptions::default()), None, "{text}");
+    }
 }
 
 #[test]
@@ -96,7 +129,11 @@ fn cells_with_several_lines_are_no_rows() {
         "手机号,记录\n13800000021,\"入职\n2024-01-01,转正\n2024-05-01,离职\"\n",
         "手机号,备注\n13800000021,\"第一行\n13800000022\n\"\n",
         "姓名,手机号\n甲,\"13800000021\n13800000022\"\n",
-        "手机号\n\"13800000021\n13800000022\"\n",
+        "姓名,手机号,记录\n甲,13800000021,\"记录\n2024-01-01,入职,研发\n2024-05-01,离职,研发\"\n",
+        "姓名,手机号,记录\n甲,13800000021,\"记录\n入职,,研发\n电话 13800000022, 找李四\"\n",
+        "姓名,手机号,地址\n甲,,\"上海市,\n浦东新区,\n世纪大道 1 号\"\n乙,13800000021,\n",
+        "姓名,地址,手机号\n甲,\"Weg 1,\n2,Bonn\",13800000021\n",
+        "地址,手机号\n\"Main Street 5,\nBerlin,\nGermany\",\n\"Weg 1,\nBonn\",13800000021\n",
         "\"姓名\n(全名)\",\"手机号\n(11 位)\"\n甲,13800000021\n",
         "姓名,\"手机号（如13800138000）\n必填\"\n甲,13800000021\n",
     ] {
