@@ -16,7 +16,7 @@ pub(crate) use numbers::{mask_known_number, mask_numbers};
 pub(crate) use secrets::Redactor;
 pub(crate) use urls::mask_url;
 
-use spelling::is_separator;
+use spelling::{is_separator, may_be_digit};
 
 /// The maximum length of sanitized text, in characters.
 const MAX_CHARS: usize = 600;
@@ -53,7 +53,7 @@ pub(crate) fn truncate(text: &str, max_chars: usize) -> &str {
     let Some((end, _)) = text.char_indices().nth(max_chars) else { return text };
     let (kept, cut) = text.split_at(end);
     let may_be_in_number = |c: char| {
-        c.is_numeric()
+        may_be_digit(c)
             || is_separator(c)
             || matches!(c, '+' | '＋' | ',' | ';' | '，' | '；' | '、')
     };
@@ -96,7 +96,7 @@ pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub(crate) fn column_name(name: &str) -> Option<String> {
     let name = name.trim();
-    let digits = name.chars().filter(|c| c.is_numeric()).count();
+    let digits = name.chars().filter(|c| may_be_digit(*c)).count();
     (!name.is_empty() && digits < MIN_NUMBER_DIGITS)
         .then(|| name.chars().filter(|c| !is_control(*c)).take(MAX_CELL_CHARS).collect())
 }
@@ -155,6 +155,7 @@ mod tests {
             ("ab13,800,138,000", "ab"),
             ("１３８００１３８０００", ""),
             ("1380013800 0", ""),
+            ("姓名一三八零零一三八七七七", "姓名"),
             ("1380013abc13800138000", "1380013abc"),
             ("1380013800x", "1380013800"),
         ] {

@@ -2,7 +2,9 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use crate::domain::redact::spelling::{Unit, is_invisible, is_separator, read_units};
+use crate::domain::redact::spelling::{
+    Unit, is_invisible, is_separator, read_lookalikes, read_units,
+};
 
 const MAINLAND_DIGITS: usize = 11;
 /// Maximum digits of a mainland number with the prefixes that may be dialed before it.
@@ -31,8 +33,10 @@ enum MaskAction {
 
 /// Masks everything that could be a mobile number, in any format and beside any digits: mainland
 /// numbers of 11 digits, and 7 to 15 digits after a plus sign or `00`. Digits may be of any script,
-/// and characters may be escaped as in a URL or in JSON. Which groups of digits form one number is
-/// ambiguous, so this tries every sequence of adjacent groups and rather masks too much.
+/// and characters may be escaped as in a URL or in JSON. Circled digits, Chinese numerals and
+/// letters that look like digits are digits too, and 7 digits with one of them are a number. Which
+/// groups of digits form one number is ambiguous, so this tries every sequence of adjacent groups
+/// and rather masks too much.
 ///
 /// One limit: if a number is written in groups and further digits follow without a separator
 /// (`138-0013-80004000`), the last group is not split. Otherwise every date beside a code would be
@@ -40,6 +44,23 @@ enum MaskAction {
 #[must_use]
 pub(crate) fn mask_numbers(text: &str) -> String {
     let units = read_units(text);
+    let masked = apply(&units, &find_numbers(&units));
+    // Next to other digits, such a character may hide a number, or make one of what is none.
+    let units = read_units(&masked);
+    let Some((units, is_lookalike)) = read_lookalikes(&units) else { return masked };
+    let mut actions = find_numbers(&units);
+    let chars: Vec<char> = units.iter().map(|unit| unit.c).collect();
+    for group in find_digit_groups(&chars) {
+        let is_disguised = is_lookalike[group.clone()].contains(&true);
+        if is_disguised && group.len() >= *INTERNATIONAL_DIGITS.start() {
+            mask_digits(&group.collect::<Vec<_>>(), &mut actions);
+        }
+    }
+    apply(&units, &actions)
+}
+
+/// What to do with each character, so that no number is left.
+fn find_numbers(units: &[Unit<'_>]) -> Vec<MaskAction> {
     let chars: Vec<char> = units.iter().map(|unit| unit.c).collect();
     let groups = find_digit_groups(&chars);
     let joined: Vec<bool> =
@@ -58,7 +79,7 @@ pub(crate) fn mask_numbers(text: &str) -> String {
         }
         text.mask_within_digits(first, &mut actions);
     }
-    apply(&units, &actions)
+    actions
 }
 
 /// Masks the number with these `digits`, in any format and within longer runs of digits.
@@ -283,6 +304,14 @@ mod tests {
             (r"\u002b85251234567", r"\u002b852****67"),
             ("00852 51234567 or 0085251234567", "008****67 or 008****67"),
             ("50%13800138777", "50%138****77"),
+            ("138O0138777, I38OO138777", "138****77, I38O****77"),
+            ("138o0l38777 and +852 5l234567", "138****77 and +852****67"),
+            ("⑬⑧⓪⓪①③⑧⑦⑦⑦", "⑬⑧****⑦⑦"),
+            ("❶❸❽⓿⓿❶❸❽❼❼❼", "❶❸❽****❼❼"),
+            ("一三八零零一三八七七七 一三八〇〇一三", "一三八****七七 一三八****一三"),
+            ("138零零138777，第一138 0013 8777", "138****77，第一138****77"),
+            ("①138 0013 8777一139 0013 8777", "①138****77一139****77"),
+            ("壹叁捌零零壹叁捌", "壹叁捌****叁捌"),
         ] {
             assert_eq!(mask_numbers(text), masked, "{text}");
         }
@@ -305,6 +334,7 @@ mod tests {
             "138.100.138.10 and 138.100.138.10:8080/17",
             "17/11/2026 13:45:12.123, 15:09:33",
             "/var/lib/%E4%BD%A0%E5%A5%BD/2026%2D11%2D25.csv",
+            "第一中学三年二班, 2024年一月二十日, ① ② ③, 100Ol, O1l",
         ] {
             assert_eq!(mask_numbers(text), text);
         }

@@ -1,6 +1,8 @@
 //! Reads a text character by character as a person or a program understands it: escapes decoded,
 //! digits of every script as ASCII.
 
+use unicode_normalization::UnicodeNormalization;
+
 /// A character, and how the text has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unit<'a> {
@@ -17,6 +19,21 @@ const ZEROS: [char; 21] = [
 /// The mathematical digits: bold, double-struck and so on, each from 0 to 9.
 const MATHEMATICAL_DIGITS: std::ops::RangeInclusive<u32> = 0x1d7ce..=0x1d7ff;
 
+/// The digits in Chinese numerals, as they are read one by one, from 0 to 9.
+const CHINESE_DIGITS: [&str; 10] =
+    ["〇零○", "一壹壱幺", "二贰貳两兩", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"];
+/// So many Chinese numerals in a row are digits.
+const MIN_CHINESE_DIGITS: usize = 7;
+/// Circled digits without a decomposition in Unicode, each with the number of the first.
+const CIRCLED_DIGITS: [(std::ops::RangeInclusive<u32>, u32); 6] = [
+    (0x2776..=0x277f, 1),
+    (0x2780..=0x2789, 1),
+    (0x278a..=0x2793, 1),
+    (0x24eb..=0x24f4, 11),
+    (0x24f5..=0x24fe, 1),
+    (0x24ff..=0x24ff, 0),
+];
+
 /// Splits `text` into its characters.
 #[must_use]
 pub(super) fn read_units(text: &str) -> Vec<Unit<'_>> {
@@ -30,6 +47,80 @@ pub(super) fn read_units(text: &str) -> Vec<Unit<'_>> {
         rest = after;
     }
     units
+}
+
+/// Reads the characters that look like digits as digits: circled and raised ones, letters such as
+/// `O` between digits, and Chinese numerals between digits or in long runs. Returns as well which
+/// of the characters these are. `None` if there are none.
+#[must_use]
+pub(super) fn read_lookalikes<'a>(units: &[Unit<'a>]) -> Option<(Vec<Unit<'a>>, Vec<bool>)> {
+    let (mut read, mut is_lookalike) = (Vec::with_capacity(units.len()), Vec::new());
+    for unit in units {
+        match decorated_digits(unit.c) {
+            Some(digits) => {
+                let sources = std::iter::once(unit.source).chain(std::iter::repeat(""));
+                read.extend(digits.chars().zip(sources).map(|(c, source)| Unit { c, source }));
+            }
+            None => read.push(*unit),
+        }
+        is_lookalike.resize(read.len(), decorated_digits(unit.c).is_some());
+    }
+    let mut start = 0;
+    while start < read.len() {
+        let kind = |unit: &Unit<'_>| digit_of_lookalike(unit.c).is_some();
+        let length = read[start..].iter().take_while(|unit| kind(unit)).count();
+        let run = start..start + length;
+        let is_digit = |at: Option<usize>| {
+            at.and_then(|at| read.get(at)).is_some_and(|unit: &Unit<'_>| unit.c.is_ascii_digit())
+        };
+        let is_between = is_digit(start.checked_sub(1)) && is_digit(Some(run.end));
+        let is_long = length >= MIN_CHINESE_DIGITS
+            && read[run.clone()].iter().all(|unit| chinese_digit(unit.c).is_some());
+        if length > 0 && (is_between || is_long) {
+            for at in run {
+                read[at].c = digit_of_lookalike(read[at].c).unwrap_or(read[at].c);
+                is_lookalike[at] = true;
+            }
+        }
+        start += length.max(1);
+    }
+    is_lookalike.contains(&true).then_some((read, is_lookalike))
+}
+
+/// The digits of a circled or raised number.
+fn decorated_digits(c: char) -> Option<String> {
+    if c.is_ascii() || c.is_alphabetic() {
+        return None;
+    }
+    let code = u32::from(c);
+    let circled = CIRCLED_DIGITS.iter().find(|(range, _)| range.contains(&code));
+    if let Some((range, first)) = circled {
+        return Some((code - range.start() + first).to_string());
+    }
+    let text: String = std::iter::once(c).nfkc().collect();
+    let digits = text.trim_matches(['(', ')', '.']);
+    (text != c.to_string() && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| digits.to_owned())
+}
+
+/// The digit that a letter or a Chinese numeral stands for.
+fn digit_of_lookalike(c: char) -> Option<char> {
+    match c {
+        'O' | 'o' => Some('0'),
+        'I' | 'l' => Some('1'),
+        _ => chinese_digit(c),
+    }
+}
+
+fn chinese_digit(c: char) -> Option<char> {
+    let digit = (0..10).zip(CHINESE_DIGITS).find(|(_, same)| same.contains(c))?.0;
+    char::from_digit(digit, 10)
+}
+
+/// Whether the character may be a digit of a number.
+#[must_use]
+pub(super) fn may_be_digit(c: char) -> bool {
+    c.is_numeric() || chinese_digit(c).is_some()
 }
 
 /// The text of an ASCII digit or a plus sign.
@@ -157,6 +248,24 @@ mod tests {
         ] {
             let chars: String = read_units(text).iter().map(|unit| unit.c).collect();
             assert_eq!(chars, read, "{text}");
+        }
+    }
+
+    #[test]
+    fn characters_that_look_like_digits_are_read() {
+        for (text, expected) in [
+            ("138O0l3", "1380013"),
+            ("⑬⑧⓪❸⒉²", "1380322"),
+            ("一三八零零一三", "1380013"),
+            ("138零零一3", "1380013"),
+            ("壹叁捌〇○幺两", "1380012"),
+        ] {
+            let (read, _) = read_lookalikes(&read_units(text)).unwrap();
+            assert_eq!(read.iter().map(|unit| unit.c).collect::<String>(), expected, "{text}");
+            assert_eq!(read.iter().map(|unit| unit.source).collect::<String>(), text);
+        }
+        for text in ["第一2 Il O0", "一二三四五六", "2024年一月", "Oo1", "m½"] {
+            assert_eq!(read_lookalikes(&read_units(text)), None, "{text}");
         }
     }
 
