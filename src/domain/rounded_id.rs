@@ -7,6 +7,8 @@ use crate::domain::decimal::{Scientific, is_digits};
 
 /// The significant digits that a spreadsheet keeps.
 const KEPT_DIGITS: u32 = 15;
+/// The same as a length.
+const KEPT_LEN: usize = 15;
 
 /// Whether the cell is an id in exponent form, as in `4.68626E+15`. Its other digits are lost, so
 /// that it does not say whose id it was. No user id has a `+`; without one, only a form with
@@ -21,6 +23,34 @@ fn exponent_form(cell: &str) -> Option<Scientific<'_>> {
         Some(sign) => sign == '+',
         None => form.units.len() == 1 && !form.decimals.is_empty(),
     })
+}
+
+/// What the user ids of a table say about whether a spreadsheet rounded them. It rounds every long
+/// id, so one that kept its last digits clears the others: those may end with zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IdSurvey {
+    has_cut_off: bool,
+    has_whole: bool,
+}
+
+impl IdSurvey {
+    pub(crate) fn add(&mut self, id: &str) {
+        if is_digits(id) && id.len() > KEPT_LEN {
+            *(if is_cut_off(id) { &mut self.has_cut_off } else { &mut self.has_whole }) = true;
+        }
+    }
+
+    /// Whether a spreadsheet rounded an id of the table.
+    #[must_use]
+    pub(crate) fn is_rounded(self, id: &str) -> bool {
+        is_exponent_form(id) || (self.has_cut_off && !self.has_whole && is_cut_off(id))
+    }
+}
+
+/// Whether the id has nothing but zeros after the digits that a spreadsheet keeps.
+fn is_cut_off(id: &str) -> bool {
+    let lost = id.get(KEPT_LEN..).unwrap_or_default();
+    is_digits(id) && !id.starts_with('0') && !lost.is_empty() && lost.bytes().all(|b| b == b'0')
 }
 
 /// Whether two ids may be the same, except that a spreadsheet rounded at least one of them. An id
@@ -117,6 +147,27 @@ mod tests {
         for cell in ["manager7721", "a@b.E+15", "4.68626E+15x", "1152663019775521", "4.6E+1.5"] {
             assert!(!is_exponent_form(cell), "{cell}");
         }
+    }
+
+    #[test]
+    fn long_ids_of_a_table_are_rounded_unless_one_is_whole() {
+        let survey = |ids: &[&str]| {
+            let mut survey = IdSurvey::default();
+            ids.iter().for_each(|id| survey.add(id));
+            survey
+        };
+        let cut_off = "123456789012345000";
+        for ids in [&[cut_off][..], &[cut_off, "123450", "manager7721", "4.68626E+15"]] {
+            assert!(survey(ids).is_rounded(cut_off), "{ids:?}");
+        }
+        for whole in ["123456789012345678", "0468625835106437", "1152663019775521"] {
+            assert!(!survey(&[cut_off, whole]).is_rounded(cut_off), "{whole}");
+            assert!(survey(&[cut_off, whole]).is_rounded("4.68626E+15"), "{whole}");
+        }
+        for id in ["", "123450", "123456789012340", "1152663019775521", "0123456789012340", "u0"] {
+            assert!(!survey(&[cut_off]).is_rounded(id), "{id}");
+        }
+        assert!(!IdSurvey::default().is_rounded(cut_off));
     }
 
     #[track_caller]

@@ -275,10 +275,16 @@ impl<'a> InputSpec<'a> {
     }
 
     fn scan_resolved(&self, row_options: &RowOptions) -> Result<(Prescan, ResolvedScan), Failure> {
+        let unreadable = |error: anyhow::Error| unreadable_input(self.path, error);
         let source = self.open()?.source;
         let format = row_format(row_options, &source, self.path)?;
-        retry_failed::scan_resolved(source, self.region, &format)
-            .map_err(|error| unreadable_input(self.path, error))
+        let user_ids = retry_failed::survey_user_ids(source, &format)
+            .map_err(|error| unreadable(error.into()))?;
+        let format = format.with_user_ids(user_ids);
+        let (prescan, scan) =
+            retry_failed::scan_resolved(self.open()?.source, self.region, &format)
+                .map_err(|error| unreadable(error.into()))?;
+        Ok((prescan, ResolvedScan { user_ids, ..scan }))
     }
 
     /// # Errors

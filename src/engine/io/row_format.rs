@@ -5,7 +5,7 @@ use crate::domain::excel;
 use crate::domain::expected::Expected;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{InvalidStatus, Status};
-use crate::domain::rounded_id::is_exponent_form;
+use crate::domain::rounded_id::IdSurvey;
 use crate::domain::shard::Shard;
 use crate::table::detect::columns::{
     ANSWER_COLUMNS, ColumnChoice, EXPECTED_COLUMN, MATCHED_COLUMN, SENT_COLUMN,
@@ -81,6 +81,8 @@ pub(crate) struct RowFormat {
     target_columns: Vec<usize>,
     /// Whether the rows have answers already.
     has_answers: bool,
+    /// What the user ids of these answers are like.
+    user_ids: IdSurvey,
     shard: Option<Shard>,
 }
 
@@ -123,8 +125,20 @@ impl RowFormat {
             expected_cell: has_expected.then_some(expected_cell),
             target_columns,
             has_answers,
+            user_ids: IdSurvey::default(),
             shard,
         })
+    }
+
+    /// Sets what the user ids of the whole table are like.
+    #[must_use]
+    pub(crate) fn with_user_ids(self, user_ids: IdSurvey) -> Self {
+        Self { user_ids, ..self }
+    }
+
+    /// Adds the user ids that a row already has.
+    pub(crate) fn survey_user_ids(&self, batch: &Batch, row: usize, survey: &mut IdSurvey) {
+        self.user_ids(batch, row).for_each(|id| survey.add(id));
     }
 
     /// The status that a row already has; `None` if the table has no answers yet. Without its user
@@ -149,8 +163,12 @@ impl RowFormat {
     }
 
     fn has_rounded_id(&self, batch: &Batch, row: usize) -> bool {
+        self.user_ids(batch, row).any(|id| self.user_ids.is_rounded(id))
+    }
+
+    fn user_ids<'a>(&self, batch: &'a Batch, row: usize) -> impl Iterator<Item = &'a str> {
         let cells = USER_IDS.map(|index| self.extra_cell(batch, row, index));
-        cells.iter().flat_map(|cell| cell.split(';')).any(|id| is_exponent_form(id.trim()))
+        cells.into_iter().flat_map(|cell| cell.split(';')).map(str::trim)
     }
 
     /// The `errcode` and the `errmsg` of a row that keeps its answer.

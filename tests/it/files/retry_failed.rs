@@ -71,7 +71,8 @@ fn rows_whose_user_id_a_spreadsheet_rounded_are_asked_again() {
     let header = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
     let text = format!(
         "{header}13800000021,4.68626E+15,,found,0,ok\n13800000022,u,,found,0,ok\n\
-         13800000023,u3,1E+15,found,0,ok\n13800000024,4686258351064370,,found,0,ok\n"
+         13800000023,u3,1E+15,found,0,ok\n13800000024,4686258351064370,,found,0,ok\n\
+         13800000025,4686258351064371,,found,0,ok\n"
     );
     let file = workdir.write_file("out.csv", &text);
     // A row that is not asked is still open, and keeps its cells.
@@ -85,6 +86,34 @@ fn rows_whose_user_id_a_spreadsheet_rounded_are_asked_again() {
     let warning = "in 1 row, a spreadsheet rounded the user id when it saved the file";
     assert!(ended.stderr.contains(warning), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), first.replace("u3,1E+15", "u00000023,"));
+    assert_eq!(call_count(&api), 2);
+}
+
+#[test]
+fn rounded_user_ids_written_in_full_are_asked_again() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let header = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
+    let text = format!(
+        "{header}13800000021,123456789012345000,,found,0,ok\n\
+         13800000022,u;123456789012346000,,found,0,ok\n13800000023,123450,,found,0,ok\n\
+         13800000024,,123456789012347000,not_found,0,ok\n"
+    );
+    let file = workdir.write_file("out.csv", &text);
+    let ended = run(&mut retry_command(&api, &file));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let warning = "in 2 rows, a spreadsheet rounded the user id when it saved the file";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    let again = text
+        .replace("123456789012345000", "u00000021")
+        .replace("u;123456789012346000", "u00000022");
+    assert_eq!(fs::read_to_string(&file).unwrap(), again);
+    assert_eq!(call_count(&api), 2);
+    // Another id of the file has all its digits: no spreadsheet rounded them.
+    let text = text + "13800000025,123456789012345678,,found,0,ok\n";
+    let file = workdir.write_file("whole.csv", &text);
+    let ended = run(&mut retry_command(&api, &file));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
     assert_eq!(call_count(&api), 2);
 }
 

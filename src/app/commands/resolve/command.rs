@@ -232,7 +232,8 @@ async fn open_input(
     let OpenedInput { source, title, prescan, resolved_scan, is_packed } =
         open_input::open_interruptible(args, &options.row_options, signals).await?;
     in_place::check_plain_file(args, is_packed)?;
-    let format = open_input::row_format(&options.row_options, &source, &args.input)?;
+    let format = open_input::row_format(&options.row_options, &source, &args.input)?
+        .with_user_ids(resolved_scan.as_ref().map(|scan| scan.user_ids).unwrap_or_default());
     let input = Input { source, format, prescan, resolved_scan, original };
     // Hashing reads the input once more: only on request, and not from a pipe.
     let is_reported = options.targets.summary.is_some() || options.targets.report.is_some();

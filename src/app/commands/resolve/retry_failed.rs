@@ -8,6 +8,7 @@ use crate::app::cli::args::ResolveArgs;
 use crate::app::exit::{Exit, Failure};
 use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::outcome::Status;
+use crate::domain::rounded_id::IdSurvey;
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::Totals;
 use crate::engine::io::reader::{self, ReaderError};
@@ -16,7 +17,7 @@ use crate::engine::io::unresolved::{SharedUnresolved, UnresolvedRows};
 use crate::engine::io::writer;
 use crate::table::detect::columns::EXPECTED_COLUMN;
 use crate::table::prescan::Prescan;
-use crate::table::source::Source;
+use crate::table::source::{Source, SourceError};
 
 /// The answers of a resolved table.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(crate) struct ResolvedScan {
     pub totals: Totals,
     /// Of the rows that keep their answers.
     pub row_stats: RowStats,
+    /// What the user ids of the table are like.
+    pub user_ids: IdSurvey,
     /// Rows that are asked again because a spreadsheet rounded their user id.
     pub rounded_rows: u64,
     /// The rows that keep their answers and have no user id.
@@ -36,6 +39,21 @@ impl ResolvedScan {
     pub(crate) fn rows_to_retry(&self) -> u64 {
         self.totals.rows_in - self.totals.rows_kept
     }
+}
+
+/// Reads the user ids of a resolved table. Only all of them say whether a spreadsheet rounded them.
+///
+/// # Errors
+/// [`SourceError`] for the first row that cannot be read.
+pub(crate) fn survey_user_ids(
+    mut source: Source,
+    format: &RowFormat,
+) -> Result<IdSurvey, SourceError> {
+    let mut survey = IdSurvey::default();
+    while let Some(batch) = source.next_batch(usize::MAX)? {
+        (0..batch.len()).for_each(|row| format.survey_user_ids(&batch, row, &mut survey));
+    }
+    Ok(survey)
 }
 
 /// Reads a resolved table to its end. `region` is that of numbers without a country code.
