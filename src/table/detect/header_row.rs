@@ -413,7 +413,8 @@ fn is_exact(found: HeaderMatch) -> bool {
 }
 
 /// Whether a cell is nothing but the usual name of a column.
-fn is_exact_name(cell: &str) -> bool {
+#[must_use]
+pub(crate) fn is_exact_name(cell: &str) -> bool {
     is_exact(match_header(cell)) || is_other_name(cell)
 }
 

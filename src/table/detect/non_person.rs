@@ -3,6 +3,7 @@
 
 use crate::domain::number::invalid::NonPerson;
 use crate::table::detect::columns::is_same_name;
+use crate::table::detect::header_row::is_exact_name;
 use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
 use crate::table::detect::layout::Layout;
 
@@ -72,7 +73,8 @@ const PAGES: &[char] = &['页', '頁'];
 /// follows the header.
 #[must_use]
 pub(crate) fn classify(cells: &[&str], layout: &Layout, is_first: bool) -> Option<NonPerson> {
-    if layout.dialect.has_headers && is_header(cells, layout, is_first) {
+    let is_repeated = layout.dialect.has_headers && is_header(cells, layout, is_first);
+    if is_repeated || has_column_names(cells, layout) {
         return Some(NonPerson::Header);
     }
     let mut filled = cells
@@ -132,6 +134,21 @@ fn is_header(cells: &[&str], layout: &Layout, is_first: bool) -> bool {
             && filled().count() > 1
             && numbers.any(names_number)
             && !filled().any(|(_, cell)| has_digits(cell)))
+}
+
+/// Whether the cells are usual names of columns, one of them that of numbers, or names that the
+/// table has: the header of another page or of another table.
+fn has_column_names(cells: &[&str], layout: &Layout) -> bool {
+    let filled = || cells.iter().filter(|cell| !cell.trim().is_empty());
+    let is_known = |cell: &str| {
+        let has_name = |name: &String| layout.dialect.has_headers && is_same_name(cell, name);
+        is_exact_name(cell) || layout.first_row.iter().any(has_name)
+    };
+    let names_number =
+        |cell: &&str| match_header(cell) >= HeaderMatch::ExactPhone && is_exact_name(cell);
+    (filled().count() > 1 || layout.width() == 1)
+        && filled().any(names_number)
+        && filled().all(|cell| is_known(cell))
 }
 
 /// The word that `text` begins with, if nothing follows it that makes another word of it.
@@ -214,6 +231,11 @@ mod tests {
             ("Page 1 of 3,,", NonPerson::PageNumber),
             ("姓名,手机号,备注", NonPerson::Header),
             ("\u{feff}姓名, 手机号,", NonPerson::Header),
+            ("姓名,手机,备注", NonPerson::Header),
+            ("姓名,手机号码,", NonPerson::Header),
+            ("工号,手机号,部门", NonPerson::Header),
+            ("部门,姓名,联系电话", NonPerson::Header),
+            ("Name,Mobile Phone,备注", NonPerson::Header),
         ] {
             assert_eq!(classified(row, false), Some(expected), "{row}");
         }
@@ -236,6 +258,10 @@ mod tests {
             "第五页,,",
             "共青团,,",
             "张三,手机,",
+            "张三,电话,备注",
+            ",手机,",
+            "姓名,,备注",
+            "部门,紧急联系电话,",
             "姓名,,",
             ",,",
             "Pageant,,",
