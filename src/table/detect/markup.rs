@@ -70,14 +70,22 @@ pub(crate) fn recognize_markup(text: &str, is_cut: bool) -> Recognized {
 }
 
 /// Whether a line begins with a tag of an HTML table, and no line is a row with a number. A page
-/// may begin with text.
+/// may begin with text, and a quoted cell of a table may hold a part of a page.
 pub(crate) fn has_markup_lines(text: &str) -> bool {
     let is_tag = |line: &str| {
         let line = line.trim_start().to_ascii_lowercase();
         let tag = line.strip_prefix('<').unwrap_or_default();
         TABLE_ELEMENTS.contains(&tag_name(tag.strip_prefix('/').unwrap_or(tag)))
     };
-    text.contains('<') && text.lines().any(is_tag) && !has_number_row(text)
+    let mut is_quoted = false;
+    let mut is_outside_quotes = |line: &&str| {
+        let began_in_quotes = is_quoted;
+        is_quoted ^= line.matches('"').count() % 2 == 1;
+        !began_in_quotes
+    };
+    text.contains('<')
+        && text.lines().filter(|line| is_outside_quotes(line)).any(is_tag)
+        && !has_number_row(text)
 }
 
 /// The first tag of a text, and what follows it.
@@ -233,6 +241,9 @@ mod tests {
             ("&nbsp;<TABLE>\n  <TR><td>13800138000</td></TR>\n", true),
             ("姓名,手机号,简介\n张三,13800138000,\"<p>\n<table>\n<tr>\"\n", false),
             ("姓名,手机号\n<b>张三</b>,13800138000\n", false),
+            ("姓名,手机号,简介\n张三,无,\"\n<table>\n<tr>\n\"\n", false),
+            ("姓名,简介,手机号\n张三,\"x\n</table>\n\",Tel: 13800138000\n", false),
+            ("员工<br>\n<table border=\"1\">\n<tr><td>\"a\"</td></tr>\n", true),
             ("<name>\n<mobile>\n", false),
         ] {
             assert_eq!(has_markup_lines(text), expected, "{text}");
