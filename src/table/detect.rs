@@ -19,5 +19,6 @@ pub(crate) mod non_person;
 pub(crate) mod number_lines;
 pub(crate) mod preamble;
 pub(crate) mod recognize;
+pub(crate) mod separator;
 pub(crate) mod suggest;
 pub(crate) mod text_model;

@@ -9,6 +9,7 @@ use tr::tr;
 use crate::table::detect::column_error::{ColumnError, ColumnList};
 use crate::table::detect::file_type::FileType;
 use crate::table::detect::preamble::{TitleLines, title_hint};
+use crate::table::detect::separator::Separator;
 use crate::table::raw::encoding::EncodingError;
 use crate::table::raw::framer::{FrameError, escaped_quote_hint};
 use crate::table::raw::missing_values::MissingValues;
@@ -81,6 +82,20 @@ pub enum SourceError {
         /// Whether the table has answers already.
         has_answers: bool,
     },
+    /// The cells of the number columns hold numbers beside other text.
+    #[error("{}", tr!(
+        "no cell in column {columns} is a phone number without other text (rows: {rows}); {remedy}",
+        columns, rows, remedy = separator.remedy(*is_single_column)
+    ))]
+    SeveralCells {
+        /// The number of rows.
+        rows: u64,
+        /// The number columns.
+        columns: ColumnList,
+        separator: Separator,
+        /// Whether the table is a text with one column.
+        is_single_column: bool,
+    },
     /// A row has more cells than the first one.
     #[error(
         "{}",
@@ -131,6 +146,18 @@ pub enum SourceError {
         /// The lines that look like a title.
         titles: TitleLines,
     },
+}
+
+impl SourceError {
+    /// The number of rows, if the whole table was read before it was refused.
+    #[must_use]
+    pub(crate) fn rows(&self) -> Option<u64> {
+        match self {
+            Self::NoRows { .. } => Some(0),
+            Self::NoNumber { rows, .. } | Self::SeveralCells { rows, .. } => Some(*rows),
+            _ => None,
+        }
+    }
 }
 
 fn ragged_message(line: u64, found: usize, expected: usize, can_be_flexible: bool) -> String {

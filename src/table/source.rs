@@ -20,6 +20,7 @@ use crate::table::detect::layout::{Layout, SourceOptions};
 use crate::table::detect::non_person;
 use crate::table::detect::preamble::TitleLines;
 use crate::table::detect::recognize::recognize;
+use crate::table::detect::separator::SeparatorSurvey;
 pub use crate::table::error::SourceError;
 use crate::table::header::Header;
 use crate::table::number_cells::NumberCells;
@@ -66,6 +67,8 @@ pub struct Source {
     appended: usize,
     /// Whether a cell that could be meant as a number was read.
     has_number: bool,
+    /// What the number cells hold, until one of them is a number.
+    separators: Option<Box<SeparatorSurvey>>,
     /// An error that was met after rows which have to be returned first.
     failed: Option<SourceError>,
     /// Whether nothing follows the rows that were returned.
@@ -167,6 +170,7 @@ impl Source {
             has_person: false,
             appended: added,
             has_number: false,
+            separators: (!options.has_answers).then(Box::default),
             failed: None,
             done: false,
         })
@@ -311,6 +315,7 @@ impl Source {
                         cell => cell.map_or(Cow::Borrowed(""), String::from_utf8_lossy),
                     });
                     batch.push(&self.decoder.raw_row(&row), cells, answer_delimiters);
+                    let size = row.byte_len();
                     let (last, columns) = (batch.len() - 1, self.layout.columns.len());
                     if batch.cells(last).take(columns).any(could_be_number) {
                         (self.has_number, self.has_person) = (true, true);
@@ -320,13 +325,11 @@ impl Source {
                         self.has_person |=
                             non_person.is_none() && !self.framer.cells().all(is_blank_cell);
                     }
-                    // The numbers of some countries have fewer digits.
-                    if let Some(rules) = self.required_numbers.filter(|_| !self.has_number) {
-                        let mut numbers = self.number_cells.parse(batch, last, rules);
-                        self.has_number = numbers.any(|number| number.is_ok());
+                    if let Some(rules) = self.required_numbers {
+                        self.look_for_number(batch, last, rules);
                     }
                     self.rows += 1;
-                    let (size, start) = (row.byte_len(), self.decoder.offset());
+                    let start = self.decoder.offset();
                     self.decoder.consume(size);
                     batch.count_source_bytes(self.decoder.offset() - start);
                     return Ok(true);
@@ -344,6 +347,22 @@ impl Source {
                     self.done = true;
                     return self.check_content().map(|()| false);
                 }
+            }
+        }
+    }
+
+    /// Looks for a number in row `row`, unless one was found.
+    fn look_for_number(&mut self, batch: &Batch, row: usize, rules: NumberRules) {
+        if self.has_number && self.separators.is_none() {
+            return;
+        }
+        let cells = batch.cells(row).zip(self.number_cells.parse(batch, row, rules));
+        for (cell, number) in cells {
+            match (number, &mut self.separators) {
+                // The numbers of some countries have fewer digits than others could have.
+                (Ok(_), _) => (self.has_number, self.separators) = (true, None),
+                (Err(reason), Some(separators)) => separators.add(cell, &reason, rules),
+                (Err(_), None) => {}
             }
         }
     }
@@ -403,7 +422,23 @@ impl Source {
 
     /// Judges the whole input once it was read, so that a pipe is judged too.
     fn check_content(&self) -> Result<(), SourceError> {
-        if self.required_numbers.is_none() || self.has_number {
+        if self.required_numbers.is_none() {
+            return Ok(());
+        }
+        let columns = self.layout.columns.iter();
+        let columns: Vec<_> =
+            columns.map(|column| (column.index, column.name.as_deref())).collect();
+        let columns = ColumnList::new(&columns, &[]);
+        if let Some(separator) = self.separators.as_deref().and_then(SeparatorSurvey::finish) {
+            let is_single_column = self.width() == 1 && !self.trusts_quotes;
+            return Err(SourceError::SeveralCells {
+                rows: self.rows,
+                columns,
+                separator,
+                is_single_column,
+            });
+        }
+        if self.has_number {
             return Ok(());
         }
         // A formula without a value may be a number.
@@ -415,12 +450,9 @@ impl Source {
             let has_header = !self.layout.first_row.is_empty();
             return Err(SourceError::NoRows { has_header });
         }
-        let columns = self.layout.columns.iter();
-        let columns: Vec<_> =
-            columns.map(|column| (column.index, column.name.as_deref())).collect();
         Err(SourceError::NoNumber {
             rows: self.rows,
-            columns: ColumnList::new(&columns, &[]),
+            columns,
             missing_values: Arc::clone(&self.missing_values),
             titles: self.titles,
             has_answers: self.has_answers,

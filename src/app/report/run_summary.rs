@@ -27,7 +27,7 @@ use crate::domain::totals::{RetryCause, Totals, limit_name};
 use crate::domain::verdict::Limit;
 use crate::engine::io::unresolved::UnresolvedRows;
 use crate::table::detect::columns::{Column, ColumnChoice};
-use crate::table::source::Source;
+use crate::table::source::{Source, SourceError};
 
 /// Name and version of the format.
 pub(crate) const FORMAT: &str = "dingmap.summary/1";
@@ -292,6 +292,9 @@ impl RunSummary {
         let (exit, message) = match result {
             Ok(exit) => (*exit, None),
             Err(failure) => {
+                // A table is refused for its rows after they were read.
+                let refused = failure.error.downcast_ref().and_then(SourceError::rows);
+                self.input.rows = refused.or(self.input.rows);
                 (failure.exit, Some(redact::sanitize_lines(&format!("{:#}", failure.error))))
             }
         };

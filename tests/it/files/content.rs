@@ -54,13 +54,66 @@ fn a_table_without_a_number_is_refused_however_many_rows_it_has() {
     assert_refused(several, &["-c", "2", "-c", "a"], "no cell in column 2 b, 1 a could");
     // One column instead of two: the wrong delimiter.
     assert_refused("name;mobile\nx;y\n", &["-d", ","], "--delimiter");
-    assert_refused("name;mobile\nx;13800138000\n", &["-d", ","], "--delimiter");
-    assert_refused("name\tmobile\nx\t13800138000\n", &["-d", ";"], "--delimiter");
+    assert_refused("name;mobile\nx;13800138000\n", &["-d", ","], "-d ';'");
+    assert_refused("name\tmobile\nx\t13800138000\n", &["-d", ";"], "-d tab");
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let output = workdir.path("out.csv");
     let ended = run(api.resolve(Path::new("samples/staff.xlsx"), &output).args(["-c", "姓名"]));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(!output.exists());
+}
+
+#[test]
+fn numbers_beside_other_text_are_refused_with_the_delimiter_to_give() {
+    for (separator, flag) in [('^', "-d '^'"), ('~', "-d '~'"), (' ', "-d ' '"), ('#', "-d '#'")] {
+        let text = "姓名^手机号\n张三^13800138000\n李四^13800138001\n"
+            .replace('^', &separator.to_string());
+        assert_refused(&text, &[], flag);
+        let (_, rows) = text.split_once('\n').unwrap();
+        assert_refused(rows, &[], flag);
+        let (ended, output, calls) = resolve(&text, &["-d", &separator.to_string()]);
+        assert_eq!((ended.status, calls), (Some(0), 2), "{}", ended.stderr);
+        assert_eq!(output.lines().count(), 3, "{output}");
+    }
+    let widths = "姓名      手机号\n张三      13800138000\n欧阳光明  13800138001\n";
+    assert_refused(widths, &[], "separated by runs of spaces: save the list with a delimiter");
+    for text in [
+        "张三 138 0013 8000\n李四 138 0013 8001\n",
+        "张三13800138000\n13800138001（李四）\n",
+        "姓名,手机号\n张三,张三 13800138000\n李四,李四 13800138001\n",
+    ] {
+        assert_refused(text, &[], "the number in a column of its own");
+    }
+}
+
+#[test]
+fn one_number_without_other_text_is_enough() {
+    for (text, found) in [
+        ("138 0013 8000\nTel: 13800138001\n", 2),
+        ("张三 13800138000\n13800138001\n", 1),
+        ("手机号\n13800138000 / 13800138001\n无\n", 1),
+        ("姓名,手机号\n张三,x13800138000\n李四,13800138001\n", 1),
+        ("姓名,手机号\n张三,l3800138000\n李四,13800138000 x\n王五,1380014\n", 0),
+    ] {
+        let (ended, _, calls) = resolve(text, &[]);
+        assert_eq!((ended.status, calls), (Some(0), found), "{text}{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_metrics_of_a_refused_input_have_its_rows() {
+    for (text, rows) in [("姓名,手机号\n", 0), ("", 0), ("姓名,手机号\n甲,无\n乙,\n", 2)]
+    {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let input = workdir.write_file("in.csv", text);
+        let metrics = workdir.write_file("run.prom", "of yesterday");
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
+        let ended = run(command.arg("--metrics").arg(&metrics));
+        assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+        let metrics = std::fs::read_to_string(metrics).unwrap();
+        let line = metrics.lines().find(|line| line.starts_with("dingmap_rows_read{"));
+        assert!(line.unwrap_or_default().ends_with(&format!("}} {rows}")), "{metrics}");
+    }
 }
 
 #[test]
