@@ -125,6 +125,52 @@ pub fn exclusive_ids_for(mobile: &str) -> [String; 2] {
     [format!("ex1-{tail}"), format!("ex2-{tail}")]
 }
 
+/// The form of the sandbox's user ids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IdForm {
+    /// As [`userid_for`] and [`exclusive_ids_for`] give them.
+    #[default]
+    Short,
+    /// 17 to 19 digits, as most organizations have them. A spreadsheet that takes them for numbers
+    /// rounds all of them.
+    Numeric,
+}
+
+/// The multiplier of numeric ids. It has no divisor in common with 10, so that different numbers
+/// have different ids.
+const NUMERIC_ID_FACTOR: u128 = 123_456_789_012_345_679;
+
+impl IdForm {
+    /// The userid of a number that has one. It depends only on the last eight digits.
+    #[must_use]
+    pub fn userid(self, mobile: &str) -> String {
+        match self {
+            Self::Short => userid_for(mobile),
+            Self::Numeric => numeric_id(mobile, 0),
+        }
+    }
+
+    /// The exclusive accounts of a number that has them, by the same digits.
+    #[must_use]
+    pub fn exclusive_ids(self, mobile: &str) -> [String; 2] {
+        match self {
+            Self::Short => exclusive_ids_for(mobile),
+            Self::Numeric => [1, 2].map(|offset| numeric_id(mobile, offset)),
+        }
+    }
+}
+
+fn numeric_id(mobile: &str, offset: u128) -> String {
+    let tail: u128 = last_eight_digits(mobile).parse().unwrap_or(0);
+    let (width, power) = match tail % 3 {
+        0 => (17, 17),
+        1 => (18, 18),
+        _ => (19, 19),
+    };
+    let id = ((tail + 1) * NUMERIC_ID_FACTOR + offset) % 10_u128.pow(power);
+    format!("{id:0width$}")
+}
+
 fn is_well_formed(mobile: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match mobile.strip_prefix('+') {
@@ -143,6 +189,8 @@ fn last_eight_digits(mobile: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -200,6 +248,31 @@ mod tests {
         assert_eq!(userid_for("+298-211234"), "u98211234");
         assert_eq!(userid_for("+1-22"), "u122");
         assert_eq!(exclusive_ids_for("13800138096"), ["ex1-00138096", "ex2-00138096"]);
+    }
+
+    #[test]
+    fn numeric_ids_have_17_to_19_digits_and_are_distinct() {
+        let numbers = || (0..30_000).map(|number| format!("138{number:08}"));
+        let ids: HashSet<String> =
+            numbers().map(|number| IdForm::Numeric.userid(&number)).collect();
+        assert_eq!(ids.len(), 30_000);
+        let is_digits = |id: &String| id.bytes().all(|byte| byte.is_ascii_digit());
+        assert!(ids.iter().all(|id| (17..=19).contains(&id.len()) && is_digits(id)));
+        for width in 17..=19 {
+            assert!(ids.iter().filter(|id| id.len() == width).count() >= 9_000, "{width}");
+        }
+        assert!(ids.iter().filter(|id| id.starts_with('0')).count() > 1_000);
+        // What a spreadsheet makes of them: only 15 digits.
+        #[expect(clippy::cast_possible_truncation, reason = "at most 19 digits")]
+        let rounds = |id: &&String| id.parse::<f64>().unwrap() as u128 != id.parse().unwrap();
+        assert!(ids.iter().filter(rounds).count() > 20_000);
+        assert_eq!(
+            IdForm::Numeric.userid("+86-13800138000"),
+            IdForm::Numeric.userid("13800138000")
+        );
+        let [one, two] = IdForm::Numeric.exclusive_ids("13800138096");
+        assert!(one != two && !ids.contains(&one));
+        assert_eq!(IdForm::Short.userid("13800138000"), userid_for("13800138000"));
     }
 
     #[test]

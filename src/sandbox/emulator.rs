@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::sandbox::call_log::{Call, CallLog, TokenCall, TokenEndpoint};
-use crate::sandbox::directory::DirectoryEntry;
+use crate::sandbox::directory::{DirectoryEntry, IdForm};
 use crate::sandbox::json::{self, Credentials, FullReply, LookupRequest, Reply};
 use crate::sandbox::limits::{IssuedTokens, SlidingWindow};
 use crate::sandbox::script::{Script, ScriptedAnswer};
@@ -178,7 +178,8 @@ impl Emulator {
             0 => Cow::Borrowed("0"),
             code => code.to_string().into(),
         };
-        (answered, Reply::json(200, json::body_for_entry(entry, mobile, exclusive, id)))
+        let body = json::body_for_entry(entry, mobile, self.script.id_form, exclusive, id);
+        (answered, Reply::json(200, body))
     }
 
     fn issue_token(
@@ -251,7 +252,9 @@ fn reply_scripted(
         }
         ScriptedAnswer::Punish => ("punish".into(), Reply::json(200, json::ban_json(id))),
         ScriptedAnswer::Drop => ("drop".into(), Reply::Drop),
-        ScriptedAnswer::Half => ("half".into(), Reply::Half(json::found_user(mobile, id))),
+        ScriptedAnswer::Half => {
+            ("half".into(), Reply::Half(json::found_user(mobile, IdForm::Short, id)))
+        }
         ScriptedAnswer::Hang(silence) => {
             *delay = delay.saturating_add(*silence);
             ("hang".into(), Reply::Drop)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::sandbox::directory::{AbsentList, DirectoryEntry, exclusive_ids_for, userid_for};
+use crate::sandbox::directory::{AbsentList, DirectoryEntry, IdForm};
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -143,19 +143,20 @@ pub(crate) fn wrapped_code(code: &str, msg: &str, id: u64) -> String {
 pub(crate) fn body_for_entry(
     entry: DirectoryEntry,
     mobile: &str,
+    form: IdForm,
     exclusive: bool,
     id: u64,
 ) -> String {
     match entry {
-        DirectoryEntry::Found | DirectoryEntry::FoundLater => found_user(mobile, id),
+        DirectoryEntry::Found | DirectoryEntry::FoundLater => found_user(mobile, form, id),
         DirectoryEntry::OnlyExclusive if exclusive => {
-            let [one, two] = exclusive_ids_for(mobile);
+            let [one, two] = form.exclusive_ids(mobile);
             let result = format!(r#"{{"exclusive_account_userid_list":["{one}","{two}"]}}"#);
             success(&format!(r#"0,"errmsg":"ok","result":{result}"#), id)
         }
         DirectoryEntry::Both => {
-            let userid = userid_for(mobile);
-            let [one, two] = exclusive_ids_for(mobile);
+            let userid = form.userid(mobile);
+            let [one, two] = form.exclusive_ids(mobile);
             let list =
                 if exclusive { format!(r#"[\"{one}\",\"{two}\"]"#) } else { "[]".to_owned() };
             let result =
@@ -177,8 +178,8 @@ pub(crate) fn body_for_entry(
 
 /// A person with a userid and no exclusive account.
 #[must_use]
-pub(crate) fn found_user(mobile: &str, id: u64) -> String {
-    let userid = userid_for(mobile);
+pub(crate) fn found_user(mobile: &str, form: IdForm, id: u64) -> String {
+    let userid = form.userid(mobile);
     let list = match AbsentList::for_number(mobile) {
         AbsentList::Empty => r#","exclusive_account_userid_list":[]"#,
         AbsentList::Missing => "",
@@ -336,7 +337,8 @@ mod tests {
     #[test]
     fn every_directory_rule_has_a_reply_body() {
         let reply = |mobile: &str, exclusive| {
-            parsed(&body_for_entry(DirectoryEntry::for_number(mobile), mobile, exclusive, 7))
+            let entry = DirectoryEntry::for_number(mobile);
+            parsed(&body_for_entry(entry, mobile, IdForm::Short, exclusive, 7))
         };
         let result = |mobile: &str, exclusive| reply(mobile, exclusive)["result"].clone();
         let list = "exclusive_account_userid_list";

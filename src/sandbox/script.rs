@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::sandbox::directory::IdForm;
+
 /// One scripted answer to one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScriptedAnswer {
@@ -128,6 +130,8 @@ pub struct Script {
     /// Whether `POST /v1.0/oauth2/accessToken` exists. If not, it returns 404, as on an old
     /// gateway, and only the legacy call issues tokens. (true)
     pub has_v1_token_endpoint: bool,
+    /// The form of the user ids. (short)
+    pub id_form: IdForm,
     /// The share of the numbers (0.0 to 1.0) that are answered -1 at first; the choice depends only
     /// on seed and number. (0.0)
     pub transient_share: f64,
@@ -159,6 +163,7 @@ impl Default for Script {
             app_secret: "sandbox-secret".to_owned(),
             static_token: "sandbox-token".to_owned(),
             has_v1_token_endpoint: true,
+            id_form: IdForm::Short,
             transient_share: 0.0,
             transient_attempts: 1,
             answers_by_number: HashMap::new(),

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use tempfile::NamedTempFile;
 use tr::tr;
 
-use crate::app::cli::args::SandboxArgs;
+use crate::app::cli::args::{IdChoice, SandboxArgs};
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals::Signals;
 use crate::app::stdout::with_stdout;
+use crate::sandbox::directory::IdForm;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 
@@ -26,6 +27,10 @@ pub(crate) fn serve(args: &SandboxArgs, terminal: &Terminal) -> Result<Exit, Fai
         limit: Some(args.limit).filter(|limit| *limit > 0),
         latency: args.latency..=args.latency,
         token_lifetime: args.token_lifetime,
+        id_form: match args.ids {
+            IdChoice::Short => IdForm::Short,
+            IdChoice::Numeric => IdForm::Numeric,
+        },
         ..Script::default()
     };
     runtime.block_on(async {
