@@ -63,7 +63,7 @@ pub(crate) struct ResolvedRow {
     pub userid: String,
     /// Joined by `;`.
     pub exclusive_ids: String,
-    /// The line on which the row starts, counted from 1.
+    /// The line on which the row starts, or the row of the sheet, counted from 1.
     pub line: u64,
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use tr::tr;
 
 use crate::domain::redact;
+use crate::domain::row_location::RowLocation;
 
 /// Maximum characters of a cell that an error message quotes.
 const MAX_VALUE_CHARS: usize = 40;
@@ -96,12 +97,11 @@ pub struct InvalidStatus {
     pub value: String,
 }
 
-/// An [`InvalidStatus`] with its line.
+/// An [`InvalidStatus`] with its row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
+#[error("{row}: {cause}")]
 pub(crate) struct RowStatusError {
-    /// The line on which the row starts, counted from 1.
-    pub line: u64,
+    pub row: RowLocation,
     pub cause: InvalidStatus,
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod layout;
 pub(crate) mod markup;
 pub(crate) mod non_person;
 pub(crate) mod number_lines;
+pub(crate) mod person_columns;
 pub(crate) mod preamble;
 pub(crate) mod recognize;
 pub(crate) mod separator;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use tr::tr;
 
+use crate::domain::row_location::RowLocation;
 use crate::table::detect::column_error::{ColumnError, ColumnList};
 use crate::table::detect::file_type::FileType;
-use crate::table::detect::preamble::{TitleLines, title_hint};
+use crate::table::detect::preamble::title_hint;
 use crate::table::detect::separator::Separator;
 use crate::table::raw::encoding::EncodingError;
 use crate::table::raw::framer::{FrameError, escaped_quote_hint};
@@ -26,12 +27,12 @@ pub enum SourceError {
     Open { path: PathBuf, cause: io::Error },
     /// A read failed.
     #[error("{}", tr!(
-        "line {line}: reading failed here: {cause}; make the input readable and run again",
-        line, cause
+        "{row}: reading failed here: {cause}; make the input readable and run again",
+        row, cause
     ))]
     Read {
-        /// The line up to which the input was read, counted from 1.
-        line: u64,
+        /// Up to where the input was read.
+        row: RowLocation,
         cause: io::Error,
     },
     /// The input is a file of a type that dingmap cannot read.
@@ -42,13 +43,13 @@ pub enum SourceError {
     TypeOrTable(FileType),
     /// The rows of the output would have more than [`MAX_COLUMNS`] cells, which no command reads.
     #[error("{}", tr!(
-        "line {line}: cells in this row: {width}, and the output adds {added} more; a row has \
-         {most} cells at most: remove cells or columns, then run again",
-        line, width, added, most = MAX_COLUMNS
+        "{row}: cells in this row: {width}, and the output adds {added} more; a row has {most} \
+         cells at most: remove cells or columns, then run again",
+        row, width, added, most = MAX_COLUMNS
     ))]
     NoRoomForAnswers {
-        /// The line on which the row starts, or the table, counted from 1.
-        line: u64,
+        /// The row, or where the table starts.
+        row: RowLocation,
         /// The number of cells of the row, or of the first one.
         width: usize,
         /// The number of cells that are appended.
@@ -68,7 +69,7 @@ pub enum SourceError {
         "{}",
         no_number_message(*rows, columns, *has_answers)
             + &missing_values_hint(missing_values)
-            + &title_hint(*titles)
+            + &title_hint(suspected_header.as_ref())
     )]
     NoNumber {
         /// The number of rows.
@@ -77,8 +78,8 @@ pub enum SourceError {
         columns: ColumnList,
         /// The formulas of a workbook's sheet without a stored value.
         missing_values: Arc<MissingValues>,
-        /// The lines that look like a title.
-        titles: TitleLines,
+        /// Where the header may be, if there is a title.
+        suspected_header: Option<RowLocation>,
         /// Whether the table has answers already.
         has_answers: bool,
     },
@@ -99,19 +100,18 @@ pub enum SourceError {
     /// A row has more cells than the first one.
     #[error(
         "{}",
-        ragged_message(*line, *found, *expected, *can_be_flexible)
+        ragged_message(row, *found, *expected, *can_be_flexible)
             + &escaped_quote_hint(*has_escaped_quote)
-            + &title_hint(*titles)
+            + &title_hint(suspected_header.as_ref())
     )]
     Ragged {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
+        row: RowLocation,
         /// The number of cells of the row.
         found: usize,
         /// The number of cells of the first row.
         expected: usize,
-        /// The lines that look like a title.
-        titles: TitleLines,
+        /// Where the header may be, if there is a title.
+        suspected_header: Option<RowLocation>,
         /// Whether the message suggests `--flexible`, which does not apply to a resolved table.
         can_be_flexible: bool,
         /// Whether the row has `\"`.
@@ -140,11 +140,11 @@ pub enum SourceError {
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// A column cannot be determined.
-    #[error("{error}{}", title_hint(*titles))]
+    #[error("{error}{}", title_hint(suspected_header.as_ref()))]
     Column {
         error: Box<ColumnError>,
-        /// The lines that look like a title.
-        titles: TitleLines,
+        /// Where the header may be, if there is a title.
+        suspected_header: Option<RowLocation>,
     },
 }
 
@@ -160,23 +160,28 @@ impl SourceError {
     }
 }
 
-fn ragged_message(line: u64, found: usize, expected: usize, can_be_flexible: bool) -> String {
+fn ragged_message(
+    row: &RowLocation,
+    found: usize,
+    expected: usize,
+    can_be_flexible: bool,
+) -> String {
     if can_be_flexible {
         tr!(
-            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the \
-             row (a cell that holds the delimiter needs quotes around it), give the right \
+            "{row}: cells in this row: {found}, in the first row: {expected}; correct the row (a \
+             cell that holds the delimiter needs quotes around it), give the right \
              --delimiter, or keep such rows whole with --flexible, then run again",
-            line,
+            row,
             found,
             expected
         )
     } else {
         tr!(
-            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the \
-             row (a cell that holds the delimiter needs quotes around it), or give the right \
+            "{row}: cells in this row: {found}, in the first row: {expected}; correct the row (a \
+             cell that holds the delimiter needs quotes around it), or give the right \
              --delimiter, then run again. Where resolve wrote longer rows with --flexible, give \
              the first row as many cells",
-            line,
+            row,
             found,
             expected
         )

@@ -16,6 +16,9 @@ pub struct Header {
     /// The input's bytes of the lines above the table, the blank lines before the header, and the
     /// header.
     pub raw: Vec<u8>,
+    /// The number of the header row, or of the first line below the lines above the table if there
+    /// is no header.
+    pub line: u64,
     /// The line end of the header row.
     pub terminator: Vec<u8>,
     /// The cells of the first row: the column names, if it is a header.
@@ -44,7 +47,7 @@ impl Header {
         let bom = text.take_bom();
         let mut raw = text.raw_prefix(preamble.byte_len).to_vec();
         text.consume(preamble.byte_len);
-        let (mut terminator, mut names) = (Vec::new(), None);
+        let (mut terminator, mut names, mut line) = (Vec::new(), None, framer.line());
         if layout.dialect.has_headers {
             names = Some(appended_names(&layout.first_row, optional_columns));
             let FrameResult::Row(row) = framer.frame(text.decoded(), text.is_complete())? else {
@@ -54,12 +57,14 @@ impl Header {
             raw.extend_from_slice(raw_row.leading_blanks);
             raw.extend_from_slice(raw_row.content);
             terminator = raw_row.terminator.to_vec();
+            line = row.line;
             let size = row.byte_len();
             text.consume(size);
         }
         Ok(Self {
             bom,
             raw,
+            line,
             terminator,
             first_row: layout.first_row.clone(),
             appended_names: names,
@@ -73,9 +78,11 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::row_location::RowLocation;
     use crate::table::detect::dialect::Sample;
     use crate::table::detect::encoding::detect_encoding;
     use crate::table::detect::layout::{Detected, LayoutDetector, SourceOptions};
+    use crate::table::raw::row_numbers::RowNumbers;
 
     fn read(raw: &[u8], has_headers: bool, skip_lines: u64) -> (Header, u64, String) {
         let mut text = TextDecoder::new(Box::new(std::io::Cursor::new(raw.to_vec())));
@@ -89,12 +96,12 @@ mod tests {
         let options = SourceOptions { has_headers: Some(has_headers), ..SourceOptions::default() };
         let detector = LayoutDetector {
             sample: &sample,
-            line: 1,
+            row: &RowLocation::Line(1),
             encoding: &encoding,
             looks_like_mobile: &|_: &str| false,
         };
         let Detected::Layout(layout) = detector.detect(&options) else { panic!() };
-        let mut framer = Framer::new(';').with_line(preamble.lines + 1);
+        let mut framer = Framer::new(';').with_numbers(&RowNumbers::default(), preamble.lines);
         let header = Header::read(&mut text, &preamble, &layout, &[], &mut framer).unwrap();
         (header, framer.line(), String::from_utf8(text.decoded().to_vec()).unwrap())
     }
@@ -111,7 +118,7 @@ mod tests {
             (utf16(text), utf16("sep=;\r\n\n\"phone\n\";status"), utf16("\r\n")),
         ] {
             let (header, line, rows) = read(&raw, true, 0);
-            assert_eq!((&header.raw, &header.terminator), (&expected, &end));
+            assert_eq!((&header.raw, &header.terminator, header.line), (&expected, &end, 3));
             assert_eq!(header.bom, header.encoding.bom());
             assert_eq!(
                 (&header.appended_names.unwrap()[2], header.delimiter, line),

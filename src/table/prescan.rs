@@ -35,6 +35,7 @@ pub fn prescan(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::row_location::RowLocation;
     use std::io::Cursor;
 
     fn prescan_text(text: &str) -> Result<Prescan, SourceError> {
@@ -55,7 +56,10 @@ mod tests {
         let text = format!("name,phone\n{}\"a\nb\",1\nc\nd,,x\n", "a,1\n".repeat(90_000));
         let error = prescan_text(&text).unwrap_err();
         assert!(
-            matches!(error, SourceError::Ragged { line: 90_005, found: 3, expected: 2, .. }),
+            matches!(
+                error,
+                SourceError::Ragged { row: RowLocation::Line(90_005), found: 3, expected: 2, .. }
+            ),
             "{error}"
         );
     }

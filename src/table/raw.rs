@@ -7,4 +7,5 @@ pub(crate) mod decoder;
 pub(crate) mod encoding;
 pub(crate) mod framer;
 pub(crate) mod missing_values;
+pub(crate) mod row_numbers;
 pub(crate) mod row_parser;

@@ -10,6 +10,7 @@ use crate::table::raw::decoder::TextDecoder;
 use crate::table::raw::framer::{
     FrameError, FrameResult, Framer, Row, count_line_ends, has_escaped_quote,
 };
+use crate::table::raw::row_numbers::RowNumbers;
 use crate::table::swallowed::find_swallowed_rows;
 
 /// What the beginning of an input says about the table.
@@ -34,8 +35,9 @@ pub(crate) fn sniff(
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Sniffed>, SourceError> {
     let (all, complete) = (text.decoded(), text.is_complete());
-    let skip_lines = options.skip_lines.unwrap_or(0);
-    let Some(preamble) = parse_preamble(text, skip_lines)? else { return Ok(None) };
+    let numbers = &options.row_numbers;
+    let skip_lines = options.skip_lines.unwrap_or(0).saturating_sub(numbers.lines_above());
+    let Some(preamble) = parse_preamble(text, skip_lines, numbers)? else { return Ok(None) };
     let delimiter = options.delimiter.or(preamble.delimiter);
     let (rest, can_grow) = (&all[preamble.byte_len..], can_grow(text));
     let detector = TitleDetector { text: rest, complete, can_grow, options, looks_like_mobile };
@@ -52,19 +54,32 @@ pub(crate) fn sniff(
         titles => titles,
     };
     let preamble = match titles {
-        TitleLines::Skipped(lines) => match parse_preamble(text, preamble.lines + lines)? {
-            Some(preamble) => preamble,
-            None => return Ok(None),
-        },
+        TitleLines::Skipped(lines) => {
+            match parse_preamble(text, preamble.lines + lines, numbers)? {
+                Some(preamble) => preamble,
+                None => return Ok(None),
+            }
+        }
         _ => preamble,
     };
     sniff_table(text, encoding, options, looks_like_mobile, preamble, titles)
 }
 
-fn parse_preamble(text: &TextDecoder, lines: u64) -> Result<Option<Preamble>, FrameError> {
-    let preamble = Preamble::parse(text.decoded(), text.is_complete(), lines);
+fn parse_preamble(
+    text: &TextDecoder,
+    lines: u64,
+    numbers: &RowNumbers,
+) -> Result<Option<Preamble>, FrameError> {
+    let (all, complete) = (text.decoded(), text.is_complete());
+    let preamble = if numbers.counts_rows() {
+        Preamble::parse_sheet(all, complete, lines)
+    } else {
+        Preamble::parse(all, complete, lines)
+    };
     if preamble.is_none() && text.is_overlong() {
-        return Err(FrameError::RowTooLong { line: 1 + count_line_ends(text.decoded()) });
+        // A sheet has no such row, because a text in it is shorter.
+        let row = numbers.locate(1 + count_line_ends(all));
+        return Err(FrameError::RowTooLong { row });
     }
     Ok(preamble)
 }
@@ -89,7 +104,8 @@ fn sniff_table(
         Some(delimiter) => Sample::read(bytes, delimiter, complete),
         None => Sample::detect(bytes, complete, looks_like_mobile),
     };
-    let mut framer = Framer::new(sample.delimiter).with_line(preamble.lines + 1);
+    let mut framer =
+        Framer::new(sample.delimiter).with_numbers(&options.row_numbers, preamble.lines);
     let first_row = match framer.frame(bytes, complete)? {
         FrameResult::Row(row) => {
             if options.lossy {
@@ -100,7 +116,7 @@ fn sniff_table(
             row
         }
         FrameResult::NeedMore if text.is_overlong() => {
-            return Err(FrameError::RowTooLong { line: framer.line() }.into());
+            return Err(FrameError::RowTooLong { row: framer.location() }.into());
         }
         FrameResult::NeedMore => return Ok(None),
         FrameResult::End if options.allow_empty && !skips_content(text, &preamble, options) => {
@@ -109,8 +125,8 @@ fn sniff_table(
         }
         FrameResult::End => return Err(empty_error(options)),
     };
-    let detector =
-        LayoutDetector { sample: &sample, line: first_row.line, encoding, looks_like_mobile };
+    let location = options.row_numbers.locate(first_row.line);
+    let detector = LayoutDetector { sample: &sample, row: &location, encoding, looks_like_mobile };
     match detector.detect(options) {
         Detected::NeedsMoreRows(_) | Detected::HeaderOnly(..) | Detected::Unknown(_)
             if can_grow(text) =>
@@ -128,7 +144,8 @@ fn sniff_table(
             Err(SourceError::NoRows { has_header: true })
         }
         Detected::HeaderOnly(_, error) | Detected::Unknown(error) => {
-            Err(SourceError::Column { error: Box::new(error), titles })
+            let suspected_header = titles.suspected_header(&options.row_numbers);
+            Err(SourceError::Column { error: Box::new(error), suspected_header })
         }
     }
 }

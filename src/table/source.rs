@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
+use tr::tr;
+
 use crate::domain::number::cell::MISSING_VALUE;
 use crate::domain::number::invalid::NonPerson;
 use crate::domain::number::mobile::NumberRules;
 use crate::domain::number::plausible::could_be_number;
+use crate::domain::redact::column_name;
 use crate::table::detect::column_error::ColumnList;
 use crate::table::detect::columns::{Column, appended_names};
 use crate::table::detect::country_reading::NumberCountries;
@@ -24,12 +27,14 @@ use crate::table::detect::separator::SeparatorSurvey;
 pub use crate::table::error::SourceError;
 use crate::table::header::Header;
 use crate::table::number_cells::NumberCells;
+use crate::table::person_cells::PersonCells;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::decoder::TextDecoder;
 use crate::table::raw::framer::{
-    FrameError, FrameResult, Framer, MAX_ROW_BYTES, Row, has_escaped_quote,
+    FrameError, FrameResult, Framer, MAX_ROW_BYTES, Row, count_line_ends, has_escaped_quote,
 };
 use crate::table::raw::missing_values::MissingValues;
+use crate::table::raw::row_numbers::RowNumbers;
 use crate::table::raw::row_parser::MAX_COLUMNS;
 use crate::table::sniff::{Sniffed, sniff};
 use crate::table::swallowed;
@@ -47,8 +52,9 @@ pub struct Source {
     layout: Layout,
     number_cells: NumberCells,
     titles: TitleLines,
-    /// The number of lines above the table.
+    /// The number of lines of the text above the table.
     skipped_lines: u64,
+    row_numbers: RowNumbers,
     lossy: bool,
     flexible: bool,
     missing_values: Arc<MissingValues>,
@@ -90,14 +96,16 @@ impl Source {
     ) -> Result<Self, SourceError> {
         let mut decoder = TextDecoder::new(reader);
         let (mut attempts, mut sniffed_len, mut has_new_line) = (0, 0, false);
+        let numbers = &options.row_numbers;
+        let read_error = |cause| SourceError::Read { row: numbers.locate(numbers.first()), cause };
         loop {
             let known = decoder.raw().len();
-            decoder.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
+            decoder.fill().map_err(&read_error)?;
             while options.read_sample_first
                 && !decoder.is_complete()
                 && decoder.raw().len() < SAMPLE_BYTES
             {
-                decoder.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
+                decoder.fill().map_err(&read_error)?;
             }
             let (bytes, complete) = (decoder.raw(), decoder.is_complete());
             has_new_line |= bytes[known..].iter().any(|byte| matches!(byte, b'\n' | b'\r'));
@@ -138,13 +146,19 @@ impl Source {
         options: &SourceOptions,
     ) -> Result<Self, SourceError> {
         let Sniffed { preamble, layout, titles } = sniffed;
-        let mut framer = Framer::new(layout.dialect.delimiter).with_line(preamble.lines + 1);
+        let mut framer = Framer::new(layout.dialect.delimiter)
+            .with_numbers(&options.row_numbers, preamble.lines);
         let names = &options.optional_columns;
-        let (line, width) = (preamble.lines + 1, layout.width());
+        let width = layout.width();
+        let skipped_lines = match decoder.decoded().get(..preamble.byte_len) {
+            Some(text) if options.row_numbers.counts_rows() => count_line_ends(text),
+            _ => preamble.lines,
+        };
         let added =
             if options.has_answers { 0 } else { appended_names(&layout.first_row, names).len() };
         if width + added > MAX_COLUMNS {
-            return Err(SourceError::NoRoomForAnswers { line, width, added });
+            let row = framer.location();
+            return Err(SourceError::NoRoomForAnswers { row, width, added });
         }
         let header = Header::read(&mut decoder, &preamble, &layout, names, &mut framer)?;
         framer.set_blank_line_is_row(layout.width() == 1);
@@ -156,7 +170,8 @@ impl Source {
             number_cells: NumberCells::new(country_columns.iter().cloned(), first_country),
             layout,
             titles,
-            skipped_lines: preamble.lines,
+            skipped_lines,
+            row_numbers: options.row_numbers.clone(),
             lossy: options.lossy,
             flexible: options.flexible,
             missing_values: Arc::clone(&options.missing_values),
@@ -238,10 +253,37 @@ impl Source {
         self.titles
     }
 
-    /// The number of lines above the table, as `--skip-lines` counts them.
+    /// The number of lines above the table, as `--skip-lines` counts them in a text file. For a
+    /// sheet, those of its text.
     #[must_use]
     pub(crate) fn skipped_lines(&self) -> u64 {
         self.skipped_lines
+    }
+
+    /// Which cells show to a person who a row is about.
+    #[must_use]
+    pub(crate) fn person_cells(&self) -> PersonCells {
+        let Dialect { delimiter, encoding, .. } = self.layout.dialect;
+        PersonCells::new(self.layout.person_columns.clone(), delimiter, encoding)
+    }
+
+    /// The names of the columns of [`Source::person_cells`]; a column without a name has its
+    /// position.
+    #[must_use]
+    pub(crate) fn person_columns(&self) -> Vec<String> {
+        let has_names = self.layout.dialect.has_headers;
+        let name = |&column: &usize| {
+            let name = self.layout.first_row.get(column).filter(|_| has_names);
+            name.and_then(|name| column_name(name))
+                .unwrap_or_else(|| tr!("column {position}", position = column + 1))
+        };
+        self.layout.person_columns.iter().map(name).collect()
+    }
+
+    /// How the rows are numbered.
+    #[must_use]
+    pub(crate) fn row_numbers(&self) -> &RowNumbers {
+        &self.row_numbers
     }
 
     /// Everything before the first row of data.
@@ -335,11 +377,11 @@ impl Source {
                     return Ok(true);
                 }
                 FrameResult::NeedMore if self.decoder.is_overlong() => {
-                    return Err(FrameError::RowTooLong { line: self.framer.line() }.into());
+                    return Err(FrameError::RowTooLong { row: self.framer.location() }.into());
                 }
                 FrameResult::NeedMore if batch.is_empty() => {
-                    let line = self.framer.line();
-                    self.decoder.fill().map_err(|cause| SourceError::Read { line, cause })?;
+                    let row = self.framer.location();
+                    self.decoder.fill().map_err(|cause| SourceError::Read { row, cause })?;
                 }
                 FrameResult::NeedMore => return Ok(false),
                 FrameResult::End => {
@@ -388,17 +430,18 @@ impl Source {
         }
         if found > expected && !self.flexible {
             return Err(SourceError::Ragged {
-                line: row.line,
+                row: self.row_numbers.locate(row.line),
                 found,
                 expected,
-                titles: self.titles,
+                suspected_header: self.titles.suspected_header(&self.row_numbers),
                 can_be_flexible: !self.has_answers,
                 has_escaped_quote: has_escaped_quote(row.content),
             });
         }
         if found > expected && found + self.appended > MAX_COLUMNS {
-            let (line, width, added) = (row.line, found, self.appended);
-            return Err(SourceError::NoRoomForAnswers { line, width, added });
+            let (width, added) = (found, self.appended);
+            let row = self.row_numbers.locate(row.line);
+            return Err(SourceError::NoRoomForAnswers { row, width, added });
         }
         Ok(1 + expected.saturating_sub(found))
     }
@@ -454,7 +497,7 @@ impl Source {
             rows: self.rows,
             columns,
             missing_values: Arc::clone(&self.missing_values),
-            titles: self.titles,
+            suspected_header: self.titles.suspected_header(&self.row_numbers),
             has_answers: self.has_answers,
         })
     }
@@ -466,6 +509,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::domain::row_location::RowLocation;
     use crate::table::raw::encoding::{Encoding, EncodingError};
     use std::collections::VecDeque;
 
@@ -617,7 +661,8 @@ mod tests {
         };
         assert_eq!(open(MAX_COLUMNS - 5, false).unwrap(), MAX_COLUMNS - 5);
         let error = open(MAX_COLUMNS - 4, false).unwrap_err();
-        let SourceError::NoRoomForAnswers { line: 1, width, added: 5 } = error else {
+        let SourceError::NoRoomForAnswers { row: RowLocation::Line(1), width, added: 5 } = error
+        else {
             panic!("{error}")
         };
         assert_eq!(width, MAX_COLUMNS - 4);
@@ -630,7 +675,13 @@ mod tests {
         let error = source.next_batch(100).unwrap_err();
         assert!(matches!(
             error,
-            SourceError::Ragged { line: 4, found: 3, expected: 2, titles: TitleLines::None, .. }
+            SourceError::Ragged {
+                row: RowLocation::Line(4),
+                found: 3,
+                expected: 2,
+                suspected_header: None,
+                ..
+            }
         ));
         assert!(source.next_batch(100).unwrap().is_none());
     }
@@ -643,11 +694,14 @@ mod tests {
         assert!(matches!(refused(b"a,b\n1,2\n"), SourceError::Column { .. }));
         assert!(matches!(
             refused(b"\n\"phone\n138"),
-            SourceError::Frame(FrameError::UnclosedQuote { line: 2, .. })
+            SourceError::Frame(FrameError::UnclosedQuote { row: RowLocation::Line(2), .. })
         ));
         let error = refused(b"phone,a\n138,b\n\n138,\"b\n\nc,d\n");
         assert!(
-            matches!(error, SourceError::Frame(FrameError::UnclosedQuote { line: 4, .. })),
+            matches!(
+                error,
+                SourceError::Frame(FrameError::UnclosedQuote { row: RowLocation::Line(4), .. })
+            ),
             "{error}"
         );
         let error = refused(b"\xEF\xBB\xBF\xCA\xD6\xBB\xFA\n138\n");
@@ -706,7 +760,10 @@ mod tests {
             let source = Source::open(Box::new(input), &SourceOptions::default(), &|_| false);
             let error = source.and_then(|mut source| source.next_batch(10)).unwrap_err();
             assert!(
-                matches!(error, SourceError::Frame(FrameError::RowTooLong { line: 2 })),
+                matches!(
+                    error,
+                    SourceError::Frame(FrameError::RowTooLong { row: RowLocation::Line(2) })
+                ),
                 "{error}"
             );
         }

@@ -4,6 +4,7 @@ use regex::Regex;
 use tr::tr;
 
 use crate::domain::redact;
+use crate::domain::row_location::RowLocation;
 use crate::table::detect::column_error::{COLUMN_FLAG, ColumnError, ColumnList};
 use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
 use crate::table::detect::header_row::has_number;
@@ -17,8 +18,8 @@ pub(crate) struct ColumnDetector<'a> {
     pub first_row: &'a [String],
     /// Whether the first row is a header.
     pub has_headers: bool,
-    /// The line on which the first row starts, counted from 1.
-    pub line: u64,
+    /// Where the first row is.
+    pub row: &'a RowLocation,
     /// The rows of data in the sample.
     pub sample_rows: &'a [Vec<String>],
     /// The positions, from 0, of the answer columns, which cannot be the number column.
@@ -75,14 +76,14 @@ impl ColumnDetector<'_> {
                     name: name.to_owned(),
                     flag,
                     suggestion: near,
-                    line: self.line,
+                    row: self.row.clone(),
                     columns: self.list_all(),
                 })
             }
             (several, _) => {
                 let columns = self.list_with_samples(several);
-                let name = name.to_owned();
-                Err(ColumnError::DuplicateName { name, flag, line: self.line, columns })
+                let (name, row) = (name.to_owned(), self.row.clone());
+                Err(ColumnError::DuplicateName { name, flag, row, columns })
             }
         }
     }
@@ -92,7 +93,7 @@ impl ColumnDetector<'_> {
             self.first_row.iter().position(|cell| has_number(cell, self.looks_like_mobile));
         let number = number.map(|index| index + 1);
         let width = self.first_row.len();
-        ColumnError::NoHeaders { name, flag, line: self.line, number, width }
+        ColumnError::NoHeaders { name, flag, row: self.row.clone(), number, width }
     }
 
     fn find_by_pattern(&self, pattern: &Regex, flag: &'static str) -> Result<Column, ColumnError> {
@@ -106,7 +107,7 @@ impl ColumnDetector<'_> {
             pattern: pattern.to_string(),
             flag,
             several: !found.is_empty(),
-            line: self.line,
+            row: self.row.clone(),
             columns,
         };
         match found.as_slice() {
@@ -304,7 +305,7 @@ mod tests {
         ColumnDetector {
             first_row: &rows[0],
             has_headers: headers,
-            line: 1,
+            row: &RowLocation::Line(1),
             sample_rows: data,
             answer_columns: &[],
             looks_like_mobile: &mobile,
@@ -387,7 +388,7 @@ mod tests {
             let evidence = ColumnDetector {
                 first_row: first,
                 has_headers: true,
-                line: 1,
+                row: &RowLocation::Line(1),
                 sample_rows: rows,
                 answer_columns: answers,
                 looks_like_mobile: &mobile,
@@ -447,7 +448,7 @@ mod tests {
         let with_headers = ColumnDetector {
             first_row: &rows[0],
             has_headers: true,
-            line: 1,
+            row: &RowLocation::Line(1),
             sample_rows: &rows[1..],
             answer_columns: &[],
             looks_like_mobile: &mobile,
@@ -476,7 +477,7 @@ mod tests {
         let evidence = ColumnDetector {
             first_row: &rows[0],
             has_headers: true,
-            line: 1,
+            row: &RowLocation::Line(1),
             sample_rows: &rows[1..],
             answer_columns: &[],
             looks_like_mobile: &mobile,

@@ -6,6 +6,7 @@ use std::fmt;
 use tr::tr;
 
 use crate::domain::redact;
+use crate::domain::row_location::RowLocation;
 
 /// The flag that requests number columns. It can be given several times.
 pub(crate) const COLUMN_FLAG: &str = "--column";
@@ -16,14 +17,14 @@ pub enum ColumnError {
     /// No column has the requested name.
     #[error("{}", match suggestion {
         Some(near) => tr!(
-            "line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these \
+            "{row}: there is no column \"{name}\"; did you mean {near}? Name one of these \
              with {flag}: {columns}",
-            line, name, near, flag, columns
+            row, name, near, flag, columns
         ),
         None => tr!(
-            "line {line}: there is no column \"{name}\"; name one of these with {flag}: \
+            "{row}: there is no column \"{name}\"; name one of these with {flag}: \
              {columns}",
-            line, name, flag, columns
+            row, name, flag, columns
         ),
     })]
     NoSuchName {
@@ -33,46 +34,46 @@ pub enum ColumnError {
         flag: &'static str,
         /// A similar name.
         suggestion: Option<String>,
-        /// The line of the header row.
-        line: u64,
+        /// The header row.
+        row: RowLocation,
         /// All columns.
         columns: ColumnList,
     },
     /// Several columns have the requested name.
     #[error("{}", tr!(
-        "line {line}: several columns are called \"{name}\"; give one's position with {flag}: \
+        "{row}: several columns are called \"{name}\"; give one's position with {flag}: \
          {columns}",
-        line, name, flag, columns
+        row, name, flag, columns
     ))]
     DuplicateName {
         /// The requested name.
         name: String,
         /// The flag that requests it, with its dashes.
         flag: &'static str,
-        /// The line of the header row.
-        line: u64,
+        /// The header row.
+        row: RowLocation,
         /// The columns with that name.
         columns: ColumnList,
     },
     /// A pattern matches no column name, or several.
-    #[error("{}", pattern_mismatch_message(pattern, *several, *line, flag, columns))]
+    #[error("{}", pattern_mismatch_message(pattern, *several, row, flag, columns))]
     PatternMismatch {
         pattern: String,
         /// The flag that requests it, with its dashes.
         flag: &'static str,
         /// Whether it matches several names.
         several: bool,
-        /// The line of the header row.
-        line: u64,
+        /// The header row.
+        row: RowLocation,
         /// The columns that it matches, or all if it matches none.
         columns: ColumnList,
     },
     /// A name was requested in a table without a header row.
     #[error("{}", match number {
         Some(number) => tr!(
-            "the file has no header row, as line {line} has a number in column {number}, so there \
+            "the file has no header row, as {row} has a number in column {number}, so there \
              is no column \"{name}\"; give the column's position with {flag}, from 1 to {width}",
-            line, number, name, flag, width
+            row, number, name, flag, width
         ),
         None => tr!(
             "the file has no header row, so there is no column \"{name}\"; give the column's \
@@ -85,8 +86,8 @@ pub enum ColumnError {
         name: String,
         /// The flag that requests it, with its dashes.
         flag: &'static str,
-        /// The line of the first row.
-        line: u64,
+        /// The first row.
+        row: RowLocation,
         /// The position of a cell of the first row that has a number, counted from 1.
         number: Option<usize>,
         /// The number of columns.
@@ -129,28 +130,28 @@ pub enum ColumnError {
     },
     /// A table that should have answers lacks one of their columns.
     #[error("{}", tr!(
-        "line {line}: there is no column \"{name}\", which resolve appends to every table; give a \
+        "{row}: there is no column \"{name}\", which resolve appends to every table; give a \
          file that resolve wrote, with its header. The columns of this one: {columns}",
-        line, name, columns
+        row, name, columns
     ))]
     MissingAnswerColumn {
         /// The missing name.
         name: &'static str,
-        /// The line of the header row.
-        line: u64,
+        /// The header row.
+        row: RowLocation,
         /// All columns.
         columns: ColumnList,
     },
     /// An answer column has the same name as another column, which `resolve` never writes.
     #[error("{}", tr!(
-        "line {line}: more than one column is called \"{name}\"; rename the one that dingmap did \
+        "{row}: more than one column is called \"{name}\"; rename the one that dingmap did \
          not write: {columns}",
-        line, name, columns
+        row, name, columns
     ))]
     DuplicateAnswerColumn {
         name: String,
-        /// The line of the header row.
-        line: u64,
+        /// The header row.
+        row: RowLocation,
         /// The columns with that name.
         columns: ColumnList,
     },
@@ -158,16 +159,16 @@ pub enum ColumnError {
     #[error(
         "{}",
         tr!(
-            "line {line}: this row is data and no header, and the columns of the answers are found \
+            "{row}: this row is data and no header, and the columns of the answers are found \
              by their names; put a line with the names of all {width} columns above it, the last \
              ones as resolve calls them (userid, exclusive_userids, status, errcode, errmsg)",
-            line = .line,
+            row = .row,
             width = .width
         )
     )]
     HeaderMissing {
-        /// The line of the first row.
-        line: u64,
+        /// The first row.
+        row: RowLocation,
         /// The number of columns.
         width: usize,
     },
@@ -235,7 +236,7 @@ impl fmt::Display for ColumnList {
 fn pattern_mismatch_message(
     pattern: &str,
     several: bool,
-    line: u64,
+    row: &RowLocation,
     flag: &str,
     columns: &ColumnList,
 ) -> String {
@@ -246,9 +247,9 @@ fn pattern_mismatch_message(
     };
     if several {
         tr!(
-            "line {line}: the pattern /{pattern}/ fits more than one column's name; name the right \
+            "{row}: the pattern /{pattern}/ fits more than one column's name; name the right \
              one with {flag}{or_several}: {columns}",
-            line,
+            row,
             pattern,
             flag,
             or_several,
@@ -256,9 +257,9 @@ fn pattern_mismatch_message(
         )
     } else {
         tr!(
-            "line {line}: the pattern /{pattern}/ fits no column's name; name the right one with \
+            "{row}: the pattern /{pattern}/ fits no column's name; name the right one with \
              {flag}{or_several}: {columns}",
-            line,
+            row,
             pattern,
             flag,
             or_several,

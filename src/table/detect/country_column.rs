@@ -466,6 +466,7 @@ impl<'a> Finder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::row_location::RowLocation;
 
     /// The certain country columns, from 1, of the number columns (from 1) of a table.
     fn found(text: &str, headers: bool, numbers: &[usize]) -> Vec<Option<usize>> {
@@ -500,7 +501,7 @@ mod tests {
         let detector = ColumnDetector {
             first_row: &rows[0],
             has_headers: headers,
-            line: 1,
+            row: &RowLocation::Line(1),
             sample_rows: &rows[usize::from(headers)..],
             answer_columns: &[],
             looks_like_mobile: &|cell| matches!(cell, "138" | "151"),

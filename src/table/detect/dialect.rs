@@ -5,6 +5,7 @@ use tr::tr;
 use crate::table::detect::encoding::{DetectedEncoding, EncodingReason};
 use crate::table::raw::encoding::Encoding;
 use crate::table::raw::framer::{FrameResult, Framer, Row};
+use crate::table::raw::row_numbers::RowNumbers;
 
 /// The format of the input and, by default, of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +148,18 @@ impl Sample {
     /// nothing follows.
     #[must_use]
     pub(crate) fn read(bytes: &[u8], delimiter: char, complete: bool) -> Self {
-        let mut framer = Framer::new(delimiter);
+        Self::read_numbered(bytes, delimiter, complete, &RowNumbers::default())
+    }
+
+    /// The same, with the numbers that the rows have if nothing is above them.
+    #[must_use]
+    pub(crate) fn read_numbered(
+        bytes: &[u8],
+        delimiter: char,
+        complete: bool,
+        numbers: &RowNumbers,
+    ) -> Self {
+        let mut framer = Framer::new(delimiter).with_numbers(numbers, 0);
         let mut sample = Self {
             delimiter,
             rows: Vec::new(),

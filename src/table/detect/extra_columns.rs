@@ -13,6 +13,8 @@ use crate::table::detect::header_words::normalize_name;
 pub enum ExtraColumn {
     /// An answer column with this name, possibly with prefixes.
     Appended(&'static str),
+    /// The same, which a table may lack.
+    Optional(&'static str),
     /// A column that a flag requests.
     Requested {
         choice: ColumnChoice,
@@ -20,6 +22,9 @@ pub enum ExtraColumn {
         flag: &'static str,
     },
 }
+
+/// The position of an optional column that the table lacks: its cells are empty.
+const ABSENT: usize = usize::MAX;
 
 /// Returns the positions of `wanted`, counted from 0, in the same order.
 ///
@@ -32,13 +37,16 @@ pub(crate) fn find_extra_columns(
     let find = |wanted: &ExtraColumn| match wanted {
         ExtraColumn::Appended(name) => {
             find_appended_column(evidence.first_row, name).ok_or_else(|| {
-                let (line, width) = (evidence.line, evidence.first_row.len());
+                let (row, width) = (evidence.row.clone(), evidence.first_row.len());
                 // `has_answers` requires a header, so the first row was taken for one.
                 if evidence.first_row.iter().any(|cell| (evidence.looks_like_mobile)(cell)) {
-                    return ColumnError::HeaderMissing { line, width };
+                    return ColumnError::HeaderMissing { row, width };
                 }
-                ColumnError::MissingAnswerColumn { name, line, columns: evidence.list_all() }
+                ColumnError::MissingAnswerColumn { name, row, columns: evidence.list_all() }
             })
+        }
+        ExtraColumn::Optional(name) => {
+            Ok(find_appended_column(evidence.first_row, name).unwrap_or(ABSENT))
         }
         ExtraColumn::Requested { choice, flag } => evidence.find_requested(choice, flag),
     };
@@ -88,10 +96,10 @@ pub(crate) fn find_answer_columns(evidence: ColumnDetector<'_>) -> Result<Vec<us
             let header = &first[index];
             let alike = evidence.columns_matching(|other| is_same_name(other, header));
             if alike.len() > 1 {
-                let (name, line) = (header.trim().to_owned(), evidence.line);
+                let (name, row) = (header.trim().to_owned(), evidence.row.clone());
                 return Err(ColumnError::DuplicateAnswerColumn {
                     name,
-                    line,
+                    row,
                     columns: evidence.list(&alike),
                 });
             }
@@ -104,6 +112,7 @@ pub(crate) fn find_answer_columns(evidence: ColumnDetector<'_>) -> Result<Vec<us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::row_location::RowLocation;
 
     fn places_in(header: &str, wanted: &[ExtraColumn]) -> Result<Vec<usize>, String> {
         let first: Vec<String> = header.split(',').map(str::to_owned).collect();
@@ -114,7 +123,7 @@ mod tests {
         ColumnDetector {
             first_row: first,
             has_headers: true,
-            line: 3,
+            row: &RowLocation::Line(3),
             sample_rows: &[],
             answer_columns: &[],
             looks_like_mobile: &|_| false,
@@ -147,9 +156,10 @@ mod tests {
     fn a_first_row_with_a_number_is_not_a_header() {
         let first = ["a", "138", "u1", "", "found"].map(str::to_owned);
         let looks_like_mobile = &|cell: &str| cell == "138";
-        let evidence = ColumnDetector { line: 2, looks_like_mobile, ..evidence(&first) };
+        let evidence =
+            ColumnDetector { row: &RowLocation::Line(2), looks_like_mobile, ..evidence(&first) };
         let error = find_extra_columns(evidence, &[ExtraColumn::Appended("userid")]).unwrap_err();
-        assert_eq!(error, ColumnError::HeaderMissing { line: 2, width: 5 });
+        assert_eq!(error, ColumnError::HeaderMissing { row: RowLocation::Line(2), width: 5 });
         assert!(error.to_string().starts_with("line 2: this row is data and no header"), "{error}");
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tr::tr;
 
 use crate::domain::number::mobile::NumberRules;
+use crate::domain::row_location::RowLocation;
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{Column, ColumnChoice, has_named_column};
@@ -14,8 +15,10 @@ use crate::table::detect::dialect::{Dialect, SAMPLE_ROWS, Sample};
 use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
 use crate::table::detect::header_row::{FirstRow, judge_first_row};
+use crate::table::detect::person_columns::find_person_columns;
 use crate::table::raw::encoding::Encoding;
 use crate::table::raw::missing_values::MissingValues;
+use crate::table::raw::row_numbers::RowNumbers;
 
 /// What the user specified. Everything else is detected.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +31,7 @@ pub struct SourceOptions {
     /// Whether invalid bytes pass through instead of being an error.
     pub lossy: bool,
     /// The number of lines before the header, or before the first row if there is none; detected
-    /// if `None`.
+    /// if `None`. In a sheet, the number of its rows.
     pub skip_lines: Option<u64>,
     /// Whether a row may have more cells than the first one.
     pub flexible: bool,
@@ -48,6 +51,8 @@ pub struct SourceOptions {
     pub optional_columns: Vec<&'static str>,
     /// The formulas of a workbook's sheet without a stored value.
     pub missing_values: Arc<MissingValues>,
+    /// How the rows are numbered.
+    pub row_numbers: RowNumbers,
     /// Whether every quote is right, as in the text that is made of a workbook.
     pub trusts_quotes: bool,
     /// The rules of numbers, if a table without a cell that could be meant as one is an error.
@@ -68,7 +73,7 @@ impl SourceOptions {
     pub(crate) fn has_name_in(&self, row: &[String]) -> bool {
         let beside = self.extra_columns.iter().filter_map(|column| match column {
             ExtraColumn::Requested { choice, .. } => Some(choice),
-            ExtraColumn::Appended(_) => None,
+            ExtraColumn::Appended(_) | ExtraColumn::Optional(_) => None,
         });
         let country = match &self.country_column {
             CountryChoice::Column(choice) => Some(choice),
@@ -89,6 +94,8 @@ pub(crate) struct Layout {
     pub country_columns: Vec<NumberCountries>,
     /// The positions, from 0, of the columns that are read beside them.
     pub extra_columns: Vec<usize>,
+    /// The columns, from 0, that show to a person who a row is about.
+    pub person_columns: Vec<usize>,
     /// The cells of the first row: the column names, if the table has a header. The columns without
     /// a name that the other rows have are included.
     pub first_row: Vec<String>,
@@ -119,6 +126,7 @@ impl Layout {
             columns: vec![column],
             country_columns: vec![NumberCountries::default()],
             extra_columns: Vec::new(),
+            person_columns: Vec::new(),
             first_row: Vec::new(),
             unnamed_columns: 0,
         }
@@ -141,8 +149,8 @@ pub(crate) enum Detected {
 #[derive(Clone, Copy)]
 pub(crate) struct LayoutDetector<'a> {
     pub sample: &'a Sample,
-    /// The line on which the first row starts, counted from 1.
-    pub line: u64,
+    /// Where the first row is.
+    pub row: &'a RowLocation,
     pub encoding: &'a DetectedEncoding,
     /// Whether a cell looks like a mobile number.
     pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
@@ -151,7 +159,7 @@ pub(crate) struct LayoutDetector<'a> {
 impl LayoutDetector<'_> {
     /// Detects the layout from the sample.
     pub(crate) fn detect(&self, options: &SourceOptions) -> Detected {
-        let Self { sample, line, encoding: detected_encoding, looks_like_mobile } = *self;
+        let Self { sample, row, encoding: detected_encoding, looks_like_mobile } = *self;
         let first_row: &[String] = sample.rows.first().map_or(&[], Vec::as_slice);
         let choices = &options.columns;
         let first_row_kind = match options.has_headers {
@@ -169,7 +177,7 @@ impl LayoutDetector<'_> {
         let detector = ColumnDetector {
             first_row,
             has_headers,
-            line,
+            row,
             sample_rows,
             answer_columns: &[],
             looks_like_mobile,
@@ -203,12 +211,19 @@ impl LayoutDetector<'_> {
         let unnamed_columns = if options.has_answers { 0 } else { sample.unnamed_columns() };
         let mut first_row = first_row.to_vec();
         first_row.resize(first_row.len() + unnamed_columns, String::new());
+        let numbers = columns.iter().map(|column| column.index);
+        let countries = country_columns.iter().flat_map(NumberCountries::columns);
+        let countries = countries.map(|column| column.index);
+        let others: Vec<usize> =
+            numbers.chain(countries).chain(answer_columns.iter().copied()).collect();
+        let person_columns = find_person_columns(&first_row, has_headers, sample_rows, &others);
         let layout = Layout {
             dialect,
             first_row_kind,
             columns,
             country_columns,
             extra_columns,
+            person_columns,
             first_row,
             unnamed_columns,
         };
@@ -238,7 +253,7 @@ mod tests {
         };
         LayoutDetector {
             sample: &sample,
-            line: 1,
+            row: &RowLocation::Line(1),
             encoding: &encoding,
             looks_like_mobile: &|cell: &str| cell.starts_with('1'),
         }

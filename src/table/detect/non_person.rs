@@ -199,6 +199,7 @@ mod tests {
             columns: vec![Column { index: 1, name: None, reason: String::new() }],
             country_columns: Vec::new(),
             extra_columns: Vec::new(),
+            person_columns: Vec::new(),
             first_row: ["姓名", "手机号", "备注"].map(str::to_owned).to_vec(),
             unnamed_columns: 0,
         };

@@ -2,6 +2,7 @@
 
 use tr::tr;
 
+use crate::domain::row_location::RowLocation;
 use crate::table::detect::columns::ANSWER_COLUMNS;
 use crate::table::detect::dialect::{DELIMITERS, SAMPLE_ROWS, Sample, parse_delimiter};
 use crate::table::detect::extra_columns::find_appended_column;
@@ -10,13 +11,14 @@ use crate::table::detect::header_row::{
 };
 use crate::table::detect::header_words::{HeaderMatch, match_header};
 use crate::table::detect::layout::SourceOptions;
+use crate::table::raw::row_numbers::RowNumbers;
 
 /// The lines above the table. They are copied to the output and not interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preamble {
     /// Their length in bytes of the text, including line ends.
     pub byte_len: usize,
-    /// The number of lines.
+    /// The number of lines, or in a sheet of rows.
     pub lines: u64,
     /// The delimiter of Excel's `sep=` line.
     pub delimiter: Option<char>,
@@ -27,12 +29,27 @@ impl Preamble {
     /// if more text is needed. `complete` means that nothing follows the text.
     #[must_use]
     pub fn parse(text: &[u8], complete: bool, skip: u64) -> Option<Self> {
-        let first = first_line_len(text, complete)?;
+        Self::parse_with(text, complete, skip, first_line_len)
+    }
+
+    /// The same for the text that is made of a sheet, of which a row may have several lines.
+    #[must_use]
+    pub(crate) fn parse_sheet(text: &[u8], complete: bool, skip: u64) -> Option<Self> {
+        Self::parse_with(text, complete, skip, first_row_len)
+    }
+
+    fn parse_with(
+        text: &[u8],
+        complete: bool,
+        skip: u64,
+        line_len: impl Fn(&[u8], bool) -> Option<usize>,
+    ) -> Option<Self> {
+        let first = line_len(text, complete)?;
         let delimiter = parse_sep_line(&text[..first]);
         let wanted = skip.max(u64::from(delimiter.is_some()));
         let mut preamble = Self { byte_len: 0, lines: 0, delimiter };
         while preamble.lines < wanted {
-            match first_line_len(&text[preamble.byte_len..], complete)? {
+            match line_len(&text[preamble.byte_len..], complete)? {
                 0 => break,
                 length => preamble.byte_len += length,
             }
@@ -55,8 +72,22 @@ fn first_line_len(text: &[u8], complete: bool) -> Option<usize> {
     }
 }
 
+/// As [`first_line_len`] for a text in which every quote is right: a line end inside a quoted cell
+/// does not end the row.
+fn first_row_len(text: &[u8], complete: bool) -> Option<usize> {
+    let mut length = 0;
+    loop {
+        let line = first_line_len(&text[length..], complete)?;
+        length += line;
+        let quotes = text[..length].iter().filter(|byte| **byte == b'"').count();
+        if line == 0 || quotes.is_multiple_of(2) {
+            return Some(length);
+        }
+    }
+}
+
 /// The delimiter of a line such as `sep=;`, with or without quotes.
-fn parse_sep_line(line: &[u8]) -> Option<char> {
+pub(crate) fn parse_sep_line(line: &[u8]) -> Option<char> {
     let line = str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
     let bare = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
     let (word, delimiter) = bare.split_at_checked(4)?;
@@ -66,11 +97,11 @@ fn parse_sep_line(line: &[u8]) -> Option<char> {
 
 /// The lines above the header that look like a title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TitleLines {
+pub(crate) enum TitleLines {
     None,
     /// So many lines are certainly none of the table, and are skipped.
     Skipped(u64),
-    /// The first lines of the file, so many, may be none of the table. The user may have meant to
+    /// The first lines of the text, so many, may be none of the table. The user may have meant to
     /// skip them.
     Suspected(u64),
     /// More rows may show a title.
@@ -100,18 +131,19 @@ impl TitleDetector<'_> {
         let known = delimiter.map(|delimiter| [delimiter]);
         let delimiters = known.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
         let (mut unconfirmed, mut narrow) = (None, TitleLines::None);
+        let numbers = &self.options.row_numbers;
         for &delimiter in delimiters {
-            let sample = Sample::read(self.text, delimiter, self.complete);
+            let sample = Sample::read_numbered(self.text, delimiter, self.complete, numbers);
             let is_requested = |row: &[String]| self.has_requested_name(row);
             let named = find_named_header(&sample.rows, &is_requested, self.looks_like_mobile);
-            let skipped = |index: usize| match sample.row_lines[index] - 1 {
+            let skipped = |index: usize| match sample.row_lines[index] - numbers.first() {
                 _ if index == 0 => TitleLines::None,
                 lines => TitleLines::Skipped(lines),
             };
             match named {
                 Some(NamedHeader::Certain(index)) => return skipped(index),
                 Some(NamedHeader::BelowPeople(index)) => {
-                    return TitleLines::Suspected(sample.row_lines[index] - 1);
+                    return TitleLines::Suspected(sample.row_lines[index] - numbers.first());
                 }
                 Some(NamedHeader::Unconfirmed(index)) => {
                     unconfirmed.get_or_insert(match skipped(index) {
@@ -138,7 +170,7 @@ impl TitleDetector<'_> {
         if has_number || kind == FirstRow::Row {
             return TitleLines::None;
         }
-        let lines = sample.row_lines[header] - 1;
+        let lines = sample.row_lines[header] - self.options.row_numbers.first();
         let is_known = self.is_known_header(&rows[0]);
         let are_blank = titles.iter().flatten().all(|cell| cell.trim().is_empty());
         let has_several_names = || count_names(&rows[0], &rows[1..], self.looks_like_mobile) > 1;
@@ -181,20 +213,26 @@ impl TitleDetector<'_> {
     }
 }
 
-/// The hint to add to a message if lines may be a title; otherwise empty.
-#[must_use]
-pub(crate) fn title_hint(titles: TitleLines) -> String {
-    match titles {
-        TitleLines::None | TitleLines::Skipped(_) | TitleLines::Unknown => String::new(),
-        TitleLines::Suspected(lines) => {
-            let line = lines + 1;
-            tr!(
-                "; if the header is below a title, on line {line}, add --skip-lines {lines}",
-                line,
-                lines
-            )
+impl TitleLines {
+    /// Where the header may be, if lines may be a title.
+    #[must_use]
+    pub(crate) fn suspected_header(self, numbers: &RowNumbers) -> Option<RowLocation> {
+        match self {
+            Self::None | Self::Skipped(_) | Self::Unknown => None,
+            Self::Suspected(lines) => Some(numbers.locate(numbers.first() + lines)),
         }
     }
+}
+
+/// The hint to add to a message if the header may be below a title; otherwise empty.
+#[must_use]
+pub(crate) fn title_hint(suspected_header: Option<&RowLocation>) -> String {
+    let Some(row) = suspected_header else { return String::new() };
+    tr!(
+        "; if the header is below a title, on {row}, add --skip-lines {lines}",
+        row,
+        lines = row.number() - 1
+    )
 }
 
 #[cfg(test)]
@@ -224,6 +262,9 @@ mod tests {
         assert_eq!(take("sep=;\ntitle\na;b\n", 1), Some((6, 1, Some(';'))));
         assert_eq!(take("sep=;\ntitle\na;b\n", 2), Some((12, 2, Some(';'))));
         assert_eq!(take("a\nb", 2), None);
+        let sheet = Preamble::parse_sheet(b"\"a \"\"x\"\"\r\nb\",\r\nc,d\r\n", true, 1).unwrap();
+        assert_eq!((sheet.byte_len, sheet.lines), (15, 1));
+        assert_eq!(Preamble::parse_sheet(b"\"a\r\nb", false, 1), None);
         let all = Preamble::parse(b"a\nb", true, 9).unwrap();
         assert_eq!((all.byte_len, all.lines), (3, 2));
     }
@@ -287,8 +328,13 @@ mod tests {
             assert_eq!(title(text), TitleLines::Suspected(1), "{text}");
         }
         assert_eq!(
-            title_hint(TitleLines::Suspected(2)),
+            title_hint(TitleLines::Suspected(2).suspected_header(&RowNumbers::default()).as_ref()),
             "; if the header is below a title, on line 3, add --skip-lines 2"
+        );
+        let rows = RowNumbers::of_sheet("Staff", 3, 0);
+        assert_eq!(
+            title_hint(TitleLines::Suspected(2).suspected_header(&rows).as_ref()),
+            "; if the header is below a title, on Staff, row 6, add --skip-lines 5"
         );
     }
 

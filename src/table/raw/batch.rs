@@ -115,7 +115,8 @@ impl Batch {
         self.source_bytes
     }
 
-    /// The physical line of the input on which row `row` (from 0) starts, counted from 1.
+    /// The number of row `row` (from 0) by the source's `RowNumbers`: the physical line of the
+    /// input on which it starts, or the row of the sheet.
     #[must_use]
     pub fn line(&self, row: usize) -> u64 {
         self.spans[row].line

@@ -2,6 +2,8 @@
 
 use tr::tr;
 
+use crate::domain::row_location::RowLocation;
+use crate::table::raw::row_numbers::RowNumbers;
 use crate::table::raw::row_parser::{MAX_COLUMNS, Parsed, RowParser};
 
 /// The maximum length of a row in bytes, including the blank lines before it. A longer row has an
@@ -15,38 +17,31 @@ pub enum FrameError {
     #[error(
         "{}{}",
         tr!(
-            "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest \
-             of the file; close the quote (\") or remove it, then run again",
-            line
+            "{row}: a quoted cell begins in this row and never ends, so it swallows the rest of \
+             the file; close the quote (\") or remove it, then run again",
+            row
         ),
         escaped_quote_hint(*has_escaped_quote)
     )]
     UnclosedQuote {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
+        row: RowLocation,
         /// Whether the row has `\"`.
         has_escaped_quote: bool,
     },
     /// The row is longer than [`MAX_ROW_BYTES`].
     #[error("{}", tr!(
-        "line {line}: the row that begins here is longer than {most} MiB, the limit of a row; if a \
+        "{row}: the row that begins here is longer than {most} MiB, the limit of a row; if a \
          quoted cell never ends, close the quote (\") or remove it, then run again",
-        line, most = MAX_ROW_BYTES >> 20
+        row, most = MAX_ROW_BYTES >> 20
     ))]
-    RowTooLong {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
-    },
+    RowTooLong { row: RowLocation },
     /// The row has more than [`MAX_COLUMNS`] cells.
     #[error("{}", tr!(
-        "line {line}: the row that begins here has more than {most} cells, the limit of a row; \
-         correct the row, or give the right --delimiter, then run again",
-        line, most = MAX_COLUMNS
+        "{row}: the row that begins here has more than {most} cells, the limit of a row; correct \
+         the row, or give the right --delimiter, then run again",
+        row, most = MAX_COLUMNS
     ))]
-    TooManyColumns {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
-    },
+    TooManyColumns { row: RowLocation },
 }
 
 /// The hint to add to an error message if the row has `\"`; otherwise empty.
@@ -70,7 +65,8 @@ pub struct Row<'a> {
     pub content: &'a [u8],
     /// `\n`, `\r\n`, `\r`, or empty for a last row without one.
     pub terminator: &'a [u8],
-    /// The physical line on which `content` starts, counted from 1.
+    /// The number of the row by [`RowNumbers`]: the physical line on which `content` starts, or
+    /// the row of the sheet.
     pub line: u64,
 }
 
@@ -111,6 +107,7 @@ pub(crate) struct Framer {
     state: FramerState,
     /// How many bytes of the window before the row were scanned.
     leading_blanks: usize,
+    numbers: RowNumbers,
     line: u64,
     blank_line_is_row: bool,
 }
@@ -124,15 +121,17 @@ impl Framer {
             parser: RowParser::new(delimiter),
             state: FramerState::BetweenRows,
             leading_blanks: 0,
+            numbers: RowNumbers::default(),
             line: 1,
             blank_line_is_row: false,
         }
     }
 
-    /// Sets the number of the first line, counted from 1.
+    /// Sets how rows are numbered, and how many lines (rows of a sheet) of the text are above the
+    /// first one.
     #[must_use]
-    pub(crate) fn with_line(self, line: u64) -> Self {
-        Self { line, ..self }
+    pub(crate) fn with_numbers(self, numbers: &RowNumbers, lines_above: u64) -> Self {
+        Self { line: numbers.first() + lines_above, numbers: numbers.clone(), ..self }
     }
 
     /// Sets whether a blank line is a row with one empty cell, as in a table with one column.
@@ -170,10 +169,16 @@ impl Framer {
         self.parser.has_text_after_quote()
     }
 
-    /// The physical line of the next byte, counted from 1.
+    /// The number of the line of the next byte.
     #[must_use]
     pub(crate) fn line(&self) -> u64 {
         self.line
+    }
+
+    /// Where the next byte is.
+    #[must_use]
+    pub(crate) fn location(&self) -> RowLocation {
+        self.numbers.locate(self.line)
     }
 
     /// Finds the row that begins at the start of `window`. After [`FrameResult::NeedMore`], pass
@@ -186,7 +191,7 @@ impl Framer {
     ) -> Result<FrameResult<'a>, FrameError> {
         let framed = self.advance(window, complete)?;
         if framed == FrameResult::NeedMore && window.len() > MAX_ROW_BYTES {
-            return Err(FrameError::RowTooLong { line: self.line });
+            return Err(FrameError::RowTooLong { row: self.location() });
         }
         Ok(framed)
     }
@@ -223,11 +228,14 @@ impl Framer {
                 Parsed::Row => self.state = FramerState::AtTerminator,
                 Parsed::NeedMore => return Ok(FrameResult::NeedMore),
                 Parsed::TooManyCells => {
-                    return Err(FrameError::TooManyColumns { line: self.line });
+                    return Err(FrameError::TooManyColumns { row: self.location() });
                 }
                 Parsed::OpenQuote => {
                     let has_escaped_quote = has_escaped_quote(&window[self.leading_blanks..]);
-                    return Err(FrameError::UnclosedQuote { line: self.line, has_escaped_quote });
+                    return Err(FrameError::UnclosedQuote {
+                        row: self.location(),
+                        has_escaped_quote,
+                    });
                 }
             }
         }
@@ -245,7 +253,7 @@ impl Framer {
         let end = self.leading_blanks + self.parser.read();
         let content = &window[self.leading_blanks..end];
         let line = self.line;
-        if self.parser.has_quotes() {
+        if self.parser.has_quotes() && !self.numbers.counts_rows() {
             self.line += count_line_ends(content);
         }
         self.line += u64::from(terminator > 0);
@@ -380,9 +388,15 @@ mod tests {
     fn an_open_quote_names_the_line_its_row_starts_on() {
         for step in [1, 100] {
             let found = rows("a,b\n\n\"c\nd\",\"e\nf,g\n", false, step).unwrap_err();
-            assert_eq!(found, FrameError::UnclosedQuote { line: 3, has_escaped_quote: false });
+            assert_eq!(
+                found,
+                FrameError::UnclosedQuote { row: RowLocation::Line(3), has_escaped_quote: false }
+            );
             let found = rows("\"a\\\"\"\n", false, step).unwrap_err();
-            assert_eq!(found, FrameError::UnclosedQuote { line: 1, has_escaped_quote: true });
+            assert_eq!(
+                found,
+                FrameError::UnclosedQuote { row: RowLocation::Line(1), has_escaped_quote: true }
+            );
             assert!(found.to_string().contains("replace each \\\" by \"\""), "{found}");
             rows("a,b\"", false, step).unwrap();
             rows("\"a\"\"\"", false, step).unwrap();
@@ -390,7 +404,7 @@ mod tests {
         let endless = format!("a\n\"{}", "b".repeat(MAX_ROW_BYTES + 1));
         assert_eq!(
             rows(&endless, false, endless.len() - 1).unwrap_err(),
-            FrameError::RowTooLong { line: 2 }
+            FrameError::RowTooLong { row: RowLocation::Line(2) }
         );
     }
 }

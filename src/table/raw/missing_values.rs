@@ -1,4 +1,4 @@
-//! The formulas of a sheet without a stored value: which cells, and where they are in the CSV.
+//! The formulas of a sheet without a stored value: which cells.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,45 +14,42 @@ const MAX_RANGES: usize = 3;
 /// The formulas without a stored value.
 #[derive(Clone, Debug, Default)]
 pub struct MissingValues {
-    /// The lines of the CSV, by column of the CSV, from 0.
-    lines: BTreeMap<u32, RoaringBitmap>,
     /// The rows of the sheet, by column of the sheet, from 0.
     rows: BTreeMap<u32, RoaringBitmap>,
+    /// The column of the sheet that is the first one of the CSV.
+    first_column: u32,
 }
 
 impl MissingValues {
-    /// Adds a cell at a position of the sheet. `line` is the line of the CSV on which its row
-    /// starts, if it is known.
-    pub(crate) fn insert(&mut self, row: u32, column: u32, line: Option<u32>) {
+    /// Adds a cell at a position of the sheet.
+    pub(crate) fn insert(&mut self, row: u32, column: u32) {
         self.rows.entry(column).or_default().insert(row);
-        self.lines.entry(column).or_default().extend(line);
     }
 
     /// Adds the cells of the columns for which `is_added` holds.
     pub(crate) fn add_columns(&mut self, other: Self, is_added: impl Fn(u32) -> bool) {
-        for (to, from) in [(&mut self.rows, other.rows), (&mut self.lines, other.lines)] {
-            for (column, cells) in from.into_iter().filter(|(column, _)| is_added(*column)) {
-                *to.entry(column).or_default() |= cells;
-            }
+        for (column, rows) in other.rows.into_iter().filter(|(column, _)| is_added(*column)) {
+            *self.rows.entry(column).or_default() |= rows;
         }
     }
 
     /// Sets which column of the sheet is the first one of the CSV.
     #[must_use]
-    pub(crate) fn with_first_column(mut self, first: u32) -> Self {
-        let lines = std::mem::take(&mut self.lines);
-        self.lines = lines.into_iter().map(|(column, at)| (column - first, at)).collect();
-        self
+    pub(crate) fn with_first_column(self, first_column: u32) -> Self {
+        Self { first_column, ..self }
     }
 
-    /// Whether the cell of the CSV in this line and column (from 0) is such a formula.
+    /// Whether the cell in this row of the sheet (from 1) and column of the CSV (from 0) is such a
+    /// formula.
     #[must_use]
-    pub(crate) fn contains(&self, line: u64, column: usize) -> bool {
-        let lines = || self.lines.get(&u32::try_from(column).ok()?);
-        !self.lines.is_empty()
-            && lines()
-                .zip(u32::try_from(line).ok())
-                .is_some_and(|(lines, line)| lines.contains(line))
+    pub(crate) fn contains(&self, row: u64, column: usize) -> bool {
+        if self.rows.is_empty() {
+            return false;
+        }
+        let column = u32::try_from(column).ok().and_then(|at| at.checked_add(self.first_column));
+        let row = row.checked_sub(1).and_then(|row| u32::try_from(row).ok());
+        let rows = column.and_then(|column| self.rows.get(&column));
+        rows.zip(row).is_some_and(|(rows, row)| rows.contains(row))
     }
 
     /// The number of such cells.
@@ -91,20 +88,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_listed_as_ranges_and_found_by_line() {
+    fn cells_are_listed_as_ranges_and_found_by_row() {
         let mut missing = MissingValues::default();
-        for (row, column, line) in
-            [(1, 3, 2), (2, 3, 3), (3, 3, 5), (7, 3, 9), (1, 5, 2), (9, 6, 11), (10, 6, 12)]
-        {
-            missing.insert(row, column, Some(line));
+        for (row, column) in [(1, 3), (2, 3), (3, 3), (7, 3), (1, 5), (9, 6), (10, 6)] {
+            missing.insert(row, column);
         }
         let missing = missing.with_first_column(1);
         assert_eq!(missing.to_string(), "D2:D4, D8, F2 and 2 more");
         assert_eq!(missing.count(), 7);
-        for (line, column, expected) in
-            [(5, 2, true), (4, 2, false), (5, 3, false), (2, 4, true), (12, 5, true)]
+        for (row, column, expected) in
+            [(4, 2, true), (5, 2, false), (4, 3, false), (2, 4, true), (11, 5, true), (0, 2, false)]
         {
-            assert_eq!(missing.contains(line, column), expected, "{line} {column}");
+            assert_eq!(missing.contains(row, column), expected, "{row} {column}");
         }
         assert!(!MissingValues::default().contains(1, 0));
     }

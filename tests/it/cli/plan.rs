@@ -70,7 +70,14 @@ fn the_plan_matches_what_resolve_does() {
             actual["invalid"].as_array().unwrap().iter().map(|row| row["reason"].clone()).collect();
         assert_eq!(planned, reasons, "{name}");
         for row in actual["invalid"].as_array().unwrap() {
-            let line = format!("\n  line {}: {}\n", row["line"], row["reason"].as_str().unwrap());
+            let place = match row["cell"].as_str() {
+                None => format!("line {}", row["line"]),
+                Some(cell) => {
+                    let sheet = row["sheet"].as_str().unwrap();
+                    format!("{sheet}, row {} ({cell})", row["row"])
+                }
+            };
+            let line = format!("\n  {place}: {}\n", row["reason"].as_str().unwrap());
             assert!(words.stdout.contains(&line), "{line}{}", words.stdout);
         }
     }

@@ -94,9 +94,13 @@ fn format_plan(
     }
     write_line(&mut text, &tr!("invalid rows"), &group_thousands(counts.invalid()), &empty());
     for example in &counts.invalid_examples {
-        let reason = sanitize(&example.reason);
+        let (row, reason) = (&example.location, sanitize(&example.reason));
+        let line = match &example.cell {
+            Some(cell) => tr!("{row} ({cell}): {reason}", row, cell, reason),
+            None => tr!("{row}: {reason}", row, reason),
+        };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {}", tr!("line {line}: {reason}", line = example.line, reason));
+        let _ = writeln!(text, "  {line}");
     }
     let more = counts.invalid() - counts.invalid_examples.len() as u64;
     if more > 0 {

@@ -4,6 +4,7 @@
 use roaring::RoaringTreemap;
 
 use crate::domain::number::mobile::{Mobile, NumberRules};
+use crate::domain::row_location::RowLocation;
 use crate::domain::shard::Shard;
 use crate::engine::candidates::{Next, choose_next};
 use crate::table::source::{Source, SourceError};
@@ -28,8 +29,9 @@ pub(crate) struct InputCounts {
 /// A row that would not be sent.
 #[derive(Debug)]
 pub(crate) struct InvalidExample {
-    /// The line on which the row starts, from 1.
-    pub line: u64,
+    pub location: RowLocation,
+    /// The cell with the number, in a workbook.
+    pub cell: Option<String>,
     /// The text for `errmsg`. It may quote the cell.
     pub reason: String,
 }
@@ -65,10 +67,13 @@ impl InputCounts {
                     Some(Next::Settle(candidate))
                         if counts.invalid_examples.len() < MAX_EXAMPLES =>
                     {
-                        let reason = candidate.answer.outcome.message.to_string();
-                        counts
-                            .invalid_examples
-                            .push(InvalidExample { line: batch.line(row), reason });
+                        let (numbers, line) = (source.row_numbers(), batch.line(row));
+                        let column = source.columns().get(candidate.answer.nth);
+                        counts.invalid_examples.push(InvalidExample {
+                            location: numbers.locate(line),
+                            cell: column.and_then(|column| numbers.cell(line, column.index)),
+                            reason: candidate.answer.outcome.message.to_string(),
+                        });
                     }
                     _ => {}
                 }
@@ -145,7 +150,7 @@ mod tests {
             (counts.distinct_first(), counts.duplicates(), counts.distinct_further()),
             (2, 1, 0)
         );
-        assert_eq!(counts.invalid_examples[0].line, 4);
+        assert_eq!(counts.invalid_examples[0].location, RowLocation::Line(4));
     }
 
     #[test]
@@ -168,9 +173,7 @@ mod tests {
     #[test]
     fn at_most_ten_invalid_rows_are_listed() {
         let counts = counts(&("mobile\n".to_owned() + &"n/a\n".repeat(12)), &[]);
-        assert_eq!(
-            (counts.invalid(), counts.invalid_examples.len(), counts.invalid_examples[9].line),
-            (12, 10, 11)
-        );
+        assert_eq!((counts.invalid(), counts.invalid_examples.len()), (12, 10));
+        assert_eq!(counts.invalid_examples[9].location, RowLocation::Line(11));
     }
 }

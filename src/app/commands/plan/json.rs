@@ -10,6 +10,7 @@ use crate::app::commands::plan::estimate::{
     CallEstimate, Estimate, KnownNumbers, StateAvailability,
 };
 use crate::app::commands::resolve::open_state;
+use crate::app::report::json_location::JsonLocation;
 use crate::domain::redact::sanitize;
 use crate::store::disk::sessions::EarlierRun;
 use crate::table::detect::country_reading::CountryColumn;
@@ -36,6 +37,9 @@ pub(crate) struct PlanJson {
 #[derive(Debug, Serialize)]
 struct InputInfo {
     name: String,
+    /// The sheet of a workbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sheet: Option<String>,
     encoding: String,
     encoding_reason: String,
     byte_order_mark: bool,
@@ -79,7 +83,8 @@ struct NumberCounts {
 
 #[derive(Debug, Serialize)]
 struct InvalidRow {
-    line: u64,
+    #[serde(flatten)]
+    location: JsonLocation,
     reason: String,
 }
 
@@ -137,7 +142,7 @@ impl PlanJson {
             country_column: country_column.certain.as_ref().map(country),
         });
         let invalid = |example: &InvalidExample| InvalidRow {
-            line: example.line,
+            location: JsonLocation::new(&example.location, example.cell.clone()),
             reason: sanitize(&example.reason),
         };
         let Estimate { start: begin, min: least, max: most } = estimate;
@@ -148,6 +153,7 @@ impl PlanJson {
             version: env!("CARGO_PKG_VERSION"),
             input: InputInfo {
                 name,
+                sheet: source.row_numbers().sheet().map(sanitize),
                 encoding: dialect.encoding.to_string(),
                 encoding_reason: dialect.encoding_reason.to_string(),
                 byte_order_mark: dialect.has_bom,
