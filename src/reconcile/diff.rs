@@ -6,7 +6,8 @@ use crate::domain::diff::{Change, ResolvedRow, RowComparison, compare_rows};
 use crate::domain::percent::Percentage;
 use crate::reconcile::external_sort::SortedRecords;
 use crate::reconcile::progress::{DiffProgress, Side};
-use crate::reconcile::records::{LineNumbers, ReconcileError, ResolvedTable, decode_row};
+use crate::reconcile::records::{ReconcileError, ResolvedTable, RowList, decode_row};
+use crate::table::raw::row_numbers::RowNumbers;
 
 const HEADER: [&str; 8] = [
     "change",
@@ -28,9 +29,9 @@ const BUFFER_SIZE: usize = 64 << 10;
 pub(crate) struct DiffCounts {
     /// Rows of the old and the new table.
     pub rows: [u64; 2],
-    pub without_key: [LineNumbers; 2],
+    pub without_key: [RowList; 2],
     /// Rows with the key of an earlier row.
-    pub duplicates: [LineNumbers; 2],
+    pub duplicates: [RowList; 2],
     /// Pairs of rows without a definitive answer in one of the tables.
     pub unknown: u64,
     /// Pairs of rows with the same answer.
@@ -86,14 +87,16 @@ pub(crate) fn compare(
     output: &mut impl Write,
     progress: &DiffProgress,
 ) -> Result<DiffCounts, ReconcileError> {
+    let row_numbers = [old.row_numbers, new.row_numbers];
     let mut counts = DiffCounts {
         rows: [old.rows, new.rows],
+        duplicates: row_numbers.each_ref().map(RowList::new),
         without_key: [old.without_key, new.without_key],
         ..DiffCounts::default()
     };
     let mut csv = csv::WriterBuilder::new().buffer_capacity(BUFFER_SIZE).from_writer(output);
     csv.write_record(HEADER).map_err(output_error)?;
-    let mut writer = DiffWriter { csv, counts: &mut counts, progress };
+    let mut writer = DiffWriter { csv, counts: &mut counts, row_numbers, progress };
     writer.join(old.by_key, new.by_key)?;
     writer.write_shared(new.by_userid, Change::SharedUserid)?;
     writer.write_shared(new.by_number, Change::SharedNumber)?;
@@ -111,6 +114,8 @@ fn output_error(error: csv::Error) -> ReconcileError {
 struct DiffWriter<'a, W: Write> {
     csv: csv::Writer<W>,
     counts: &'a mut DiffCounts,
+    /// Of the old and the new table.
+    row_numbers: [RowNumbers; 2],
     progress: &'a DiffProgress,
 }
 
@@ -131,8 +136,9 @@ impl<W: Write> DiffWriter<'_, W> {
             };
             key.clear();
             key.extend_from_slice(next);
-            read_key_rows(&mut old, Side::Old, &key, &mut old_rows)?;
-            read_key_rows(&mut new, Side::New, &key, &mut new_rows)?;
+            let [old_numbers, new_numbers] = &self.row_numbers;
+            read_key_rows(&mut old, Side::Old, old_numbers, &key, &mut old_rows)?;
+            read_key_rows(&mut new, Side::New, new_numbers, &key, &mut new_rows)?;
             self.progress.add_compared((old_rows.len() + new_rows.len()) as u64);
             for (lines, rows) in self.counts.duplicates.iter_mut().zip([&old_rows, &new_rows]) {
                 rows.iter().skip(1).for_each(|row| lines.add(row.line));
@@ -226,6 +232,7 @@ impl<W: Write> DiffWriter<'_, W> {
 fn read_key_rows(
     table: &mut SortedRecords,
     side: Side,
+    numbers: &RowNumbers,
     key: &[u8],
     rows: &mut Vec<ResolvedRow>,
 ) -> Result<(), ReconcileError> {
@@ -235,7 +242,7 @@ fn read_key_rows(
         if rows.len() == MAX_ROWS_PER_KEY {
             return Err(ReconcileError::TooManyRows {
                 side,
-                line: row.line,
+                row: numbers.locate(row.line),
                 most: MAX_ROWS_PER_KEY,
             });
         }

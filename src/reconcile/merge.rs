@@ -11,10 +11,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tr::tr;
 
+use crate::domain::excel;
 use crate::domain::number::mobile::NumberRules;
 use crate::domain::outcome::Status;
+use crate::domain::row_location::RowLocation;
 use crate::domain::shard::Shard;
-use crate::reconcile::records::LineNumbers;
+use crate::reconcile::records::RowList;
 use crate::table::detect::dialect::Dialect;
 use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
@@ -69,6 +71,15 @@ impl MergeProgress {
         Ok(())
     }
 
+    /// Writes a row of the input with its answer.
+    fn write_answer(&self, input: &RowCursor, answer: &[String]) -> Result<(), MergeError> {
+        let cells: Vec<_> = answer.iter().map(|cell| excel::unprotect(cell)).collect();
+        let mut output = self.lock_output();
+        let sink = output.as_mut().ok_or(MergeError::Interrupted)?;
+        sink.write_row(&input.batch, input.position, &cells)?;
+        Ok(())
+    }
+
     fn check_stop(&self) -> Result<(), MergeError> {
         if self.stop.load(Ordering::SeqCst) {
             self.lock_output().take();
@@ -80,7 +91,7 @@ impl MergeProgress {
     /// Completes the output with the blank lines after the last row.
     fn finish(&self, trailing_blanks: &[u8], rule: &ReplaceRule) -> Result<Replaced, MergeError> {
         let sink = self.lock_output().take().ok_or(MergeError::Interrupted)?;
-        Ok(sink.finish_with(trailing_blanks, rule)?.1)
+        Ok(sink.finish_with(trailing_blanks, rule)?.replaced)
     }
 }
 
@@ -107,15 +118,11 @@ pub(crate) enum MergeError {
     },
     /// A row of a shard is not the next matching row of the input.
     #[error("{}", tr!(
-        "{name}, line {line}: this row does not match the input; the file was made from another \
-         input or with another number of shards, or it was given twice",
-        name, line
+        "{name}, {row}: this row does not match the input; the file was made from another input or \
+         with another number of shards, or it was given twice",
+        name, row
     ))]
-    UnexpectedRow {
-        name: String,
-        /// The line on which the row starts, from 1.
-        line: u64,
-    },
+    UnexpectedRow { name: String, row: RowLocation },
     #[error(transparent)]
     Sink(#[from] SinkError),
     #[error("{}", tr!("interrupted"))]
@@ -128,13 +135,13 @@ pub(crate) struct NamedSource {
     pub source: Source,
 }
 
-/// The rows of a shard without an answer, by their lines in the input.
-#[derive(Debug, Default)]
+/// The rows of a shard without an answer, by their numbers in the input.
+#[derive(Debug)]
 pub(crate) struct Gap {
     /// Rows that no file has.
-    pub missing: LineNumbers,
+    pub missing: RowList,
     /// Rows with the status `pending`.
-    pub pending: LineNumbers,
+    pub pending: RowList,
 }
 
 /// The result of a merge.
@@ -149,14 +156,23 @@ pub(crate) struct Merged {
     pub kept_as: Option<PathBuf>,
 }
 
-/// Writes the rows of `shards` in the order of `input`. `sink` creates the output for a header.
+/// Creates the output of a merge.
+pub(crate) struct MergeOutput<F> {
+    /// Creates it for a header.
+    pub create: F,
+    /// Whether it is a workbook. Its rows are those of the input with their answers; the rows of
+    /// text are those of the shards, to the byte.
+    pub is_workbook: bool,
+}
+
+/// Writes the rows of `shards` in the order of `input`.
 /// `any_shard` is a shard of the table if one is known: it gives the number of shards. `rule` is
 /// about the file that the output replaces.
 pub(crate) fn merge(
     input: NamedSource,
     shards: Vec<NamedSource>,
     (rules, any_shard): (NumberRules, Option<Shard>),
-    sink: impl FnOnce(&Header) -> Result<Sink, SinkError>,
+    output: MergeOutput<impl FnOnce(&Header) -> Result<Sink, SinkError>>,
     rule: &ReplaceRule,
     progress: &MergeProgress,
 ) -> Result<Merged, MergeError> {
@@ -171,15 +187,19 @@ pub(crate) fn merge(
         input_splitter: Splitter::new(delimiter, encoding),
         expected_prefix: Vec::new(),
         appended_cells: None,
+        is_workbook: output.is_workbook,
     };
-    progress.set_output(sink(&files.output_head(&input)?)?)?;
+    progress.set_output((output.create)(&files.output_head(&input)?)?)?;
     let mut merged = Merged { rows: 0, gaps: BTreeMap::new(), kept_as: None };
     while input.has_row()? {
         progress.check_stop()?;
         let state = match files.find_row(&input)? {
             None => RowState::Missing,
-            Some((shard, state)) => {
-                progress.write_row(&shard.batch, shard.position)?;
+            Some(FoundRow { shard, state, answer }) => {
+                match answer {
+                    Some(answer) => progress.write_answer(&input, &answer)?,
+                    None => progress.write_row(&shard.batch, shard.position)?,
+                }
                 shard.position += 1;
                 state
             }
@@ -188,7 +208,11 @@ pub(crate) fn merge(
             let shard = any_shard.map(|shard| {
                 shard.shard_for(number_cells.shard_key(&input.batch, input.position, rules))
             });
-            let gap = merged.gaps.entry(shard).or_default();
+            let numbers = input.source.row_numbers();
+            let gap = merged.gaps.entry(shard).or_insert_with(|| Gap {
+                missing: RowList::new(numbers),
+                pending: RowList::new(numbers),
+            });
             let lines =
                 if state == RowState::Pending { &mut gap.pending } else { &mut gap.missing };
             lines.add(input.batch.line(input.position));
@@ -201,7 +225,7 @@ pub(crate) fn merge(
         if shard.has_row()? {
             return Err(MergeError::UnexpectedRow {
                 name: shard.name.clone(),
-                line: shard.batch.line(shard.position),
+                row: shard.source.row_numbers().locate(shard.batch.line(shard.position)),
             });
         }
     }
@@ -223,6 +247,15 @@ struct ShardFiles {
     expected_prefix: Vec<u8>,
     /// The number of cells that follow in every row. `None` before the first match.
     appended_cells: Option<usize>,
+    is_workbook: bool,
+}
+
+/// The row of a shard for an input row.
+struct FoundRow<'a> {
+    shard: &'a mut RowCursor,
+    state: RowState,
+    /// Its answer, if the output is a workbook.
+    answer: Option<Vec<String>>,
 }
 
 /// The state of an input row in the shards.
@@ -260,15 +293,20 @@ impl ShardFiles {
                 return Err(differs_from(first));
             }
         }
+        if self.is_workbook {
+            let names = head
+                .appended_names
+                .as_ref()
+                .map(|_| written.first_row.iter().skip(head.first_row.len()).cloned().collect());
+            return Ok(Header { appended_names: names, ..head.clone() });
+        }
         Ok(Header { appended_names: None, ..written.clone() })
     }
 
     /// Finds the shard whose next row begins with the current input row.
-    fn find_row(
-        &mut self,
-        input: &RowCursor,
-    ) -> Result<Option<(&mut RowCursor, RowState)>, MergeError> {
-        let Self { shards, splitter, input_splitter, expected_prefix, appended_cells } = self;
+    fn find_row(&mut self, input: &RowCursor) -> Result<Option<FoundRow<'_>>, MergeError> {
+        let is_workbook = self.is_workbook;
+        let Self { shards, splitter, input_splitter, expected_prefix, appended_cells, .. } = self;
         let Some(first) = shards.first() else { return Ok(None) };
         let encoding = first.source.dialect().encoding;
         let (raw, from) = input.raw();
@@ -293,7 +331,8 @@ impl ShardFiles {
             *appended_cells = Some(appended);
             let is_pending = encoding.decode(&raw[status.clone()]) == Status::Pending.name();
             let state = if is_pending { RowState::Pending } else { RowState::Answered };
-            return Ok(Some((shard, state)));
+            let answer = is_workbook.then(|| splitter.cells(raw).split_off(width));
+            return Ok(Some(FoundRow { shard, state, answer }));
         }
         Ok(None)
     }

@@ -11,16 +11,19 @@ use crate::domain::diff::ResolvedRow;
 use crate::domain::excel;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{RowStatusError, Status};
+use crate::domain::redact::sanitize;
 use crate::domain::rounded_id::is_exponent_form;
+use crate::domain::row_location::RowLocation;
 use crate::reconcile::external_sort::{SortedRecords, Sorter};
 use crate::reconcile::progress::{DiffProgress, Side};
 use crate::table::detect::columns::{ANSWER_COLUMNS, ColumnChoice};
 use crate::table::detect::extra_columns::ExtraColumn;
+use crate::table::raw::row_numbers::RowNumbers;
 use crate::table::source::{Source, SourceError};
 
 /// The first appended columns, which are compared: the two with user ids, then the status.
 const COMPARED_COLUMNS: usize = 3;
-/// Maximum line numbers in a message.
+/// Maximum row numbers in a message.
 const MAX_LISTED: usize = 10;
 
 /// Why tables cannot be compared.
@@ -32,14 +35,14 @@ pub(crate) enum ReconcileError {
     InvalidStatus(#[from] RowStatusError),
     /// A key has more rows than are compared in memory.
     #[error("{}", tr!(
-        "line {line}: more than {most} rows have the key of this row; choose a column with --key \
-         that is unique for each person",
-        line, most
+        "{row}: more than {most} rows have the key of this row; choose a column with --key that is \
+         unique for each person",
+        row, most
     ))]
     TooManyRows {
         side: Side,
-        /// The line on which the first excess row starts, from 1.
-        line: u64,
+        /// The first excess row.
+        row: RowLocation,
         /// The maximum.
         most: usize,
     },
@@ -56,15 +59,22 @@ pub(crate) enum ReconcileError {
     Interrupted,
 }
 
-/// A count of rows with the lines of the first ones.
+/// A count of rows with the numbers of the first ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LineNumbers {
+pub(crate) struct RowList {
     pub count: u64,
     first_lines: BTreeSet<u64>,
+    /// The name of the sheet.
+    sheet: Option<String>,
 }
 
-impl LineNumbers {
-    /// Adds the row that starts on `line`, in any order.
+impl RowList {
+    #[must_use]
+    pub(crate) fn new(numbers: &RowNumbers) -> Self {
+        Self { sheet: numbers.sheet().map(sanitize), ..Self::default() }
+    }
+
+    /// Adds the row with this number, in any order.
     pub(crate) fn add(&mut self, line: u64) {
         self.count += 1;
         self.first_lines.insert(line);
@@ -74,12 +84,19 @@ impl LineNumbers {
     }
 }
 
-impl fmt::Display for LineNumbers {
+impl fmt::Display for RowList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.first_lines.iter().map(u64::to_string).collect();
-        let more = if self.count > lines.len() as u64 { " …" } else { "" };
-        let lines = lines.join(&tr!("list" => ", ")) + more;
-        f.write_str(&tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines))
+        let numbers: Vec<_> = self.first_lines.iter().map(u64::to_string).collect();
+        let more = if self.count > numbers.len() as u64 { " …" } else { "" };
+        let lines = numbers.join(&tr!("list" => ", ")) + more;
+        f.write_str(&match &self.sheet {
+            None => tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines),
+            Some(sheet) => tr!(
+                "{n} ({sheet}, row {rows})" | "{n} ({sheet}, rows {rows})" % self.count,
+                sheet,
+                rows = lines
+            ),
+        })
     }
 }
 
@@ -94,9 +111,10 @@ pub(crate) fn extra_columns(key: Option<&ColumnChoice>) -> Vec<ExtraColumn> {
 /// A table as sorted records, whose values [`decode_row`] reads.
 pub(crate) struct ResolvedTable {
     pub rows: u64,
+    pub row_numbers: RowNumbers,
     /// Rows with an empty key cell or, if the number is the key, without a number. They are not
     /// compared.
-    pub without_key: LineNumbers,
+    pub without_key: RowList,
     pub by_key: SortedRecords,
     /// Rows of the new table with a user id. The values have the key in place of the exclusive ids.
     pub by_userid: SortedRecords,
@@ -123,7 +141,8 @@ pub(crate) fn read_table(
     let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(temp_dir));
     let (number_cells, has_key_column) = (source.number_cells(), key_column(&source).is_some());
     let status_column = source.extra_columns()[COMPARED_COLUMNS - 1];
-    let (mut rows, mut without_key, mut value) = (0, LineNumbers::default(), Vec::new());
+    let row_numbers = source.row_numbers().clone();
+    let (mut rows, mut without_key, mut value) = (0, RowList::new(&row_numbers), Vec::new());
     while let Some(batch) = source.next_batch(usize::MAX)? {
         if progress.should_stop() {
             return Err(ReconcileError::Interrupted);
@@ -145,7 +164,7 @@ pub(crate) fn read_table(
             let [userid, exclusive_ids, status] = [(); COMPARED_COLUMNS].map(|()| next_cell());
             let [userid, exclusive_ids] = [userid, exclusive_ids].map(excel::unprotect);
             let status = Status::parse(status, status_column)
-                .map_err(|cause| RowStatusError { line, cause })?;
+                .map_err(|cause| RowStatusError { row: row_numbers.locate(line), cause })?;
             let key = if has_key_column { next_cell() } else { number.as_deref().unwrap_or("") };
             if key.is_empty() {
                 without_key.add(line);
@@ -170,6 +189,7 @@ pub(crate) fn read_table(
     let [by_key, by_userid, by_number] = [by_key, by_userid, by_number].map(Sorter::finish);
     Ok(ResolvedTable {
         rows,
+        row_numbers,
         without_key,
         by_key: by_key.map_err(ReconcileError::TempFile)?,
         by_userid: by_userid.map_err(ReconcileError::TempFile)?,
@@ -232,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_first_line_numbers_are_listed_in_order() {
-        let mut lines = LineNumbers::default();
+        let mut lines = RowList::default();
         lines.add(9);
         assert_eq!(lines.to_string(), "1 (line 9)");
         (1..=12).rev().for_each(|line| lines.add(line * 2));

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tr::tr;
 
 use crate::app::cli::args::{Command, ResolveArgs};
+use crate::app::cli::paths;
 use crate::app::cli::shared_args::{
     LogFormat, MessageArgs, ProgressChoice, RedisAuthArgs, StateArgs, StateCommand,
 };
@@ -104,7 +105,15 @@ fn rules(command: &Command) -> Vec<Rule> {
 
 fn resolve_rules(args: &ResolveArgs) -> Vec<Rule> {
     let is_https = args.api.endpoint.trim().to_ascii_lowercase().starts_with("https:");
+    let is_workbook =
+        paths::output_targets(args).is_ok_and(|targets| targets.output_format.is_workbook());
     vec![
+        Rule {
+            is_broken: is_workbook,
+            inert: &["output_encoding", "output_bom", "excel_safe"],
+            cause: Some("output"),
+            reason: || tr!("the output is a workbook, whose new cells are text"),
+        },
         Rule {
             is_broken: args.sandbox,
             inert: &["endpoint", "app_key", "app_secret_file", "proxy", "ca_file", "insecure_http"],

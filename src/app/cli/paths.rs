@@ -3,18 +3,19 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tr::tr;
 
 use crate::app::cli::args::{Cli, Command, MergeArgs, ResolveArgs};
 use crate::app::cli::options;
+use crate::app::cli::output_format::NamedOutput;
+use crate::app::cli::same_file::is_same_file;
 use crate::app::cli::shared_args::{RedisAuthArgs, StateArgs};
 use crate::app::exit::{Exit, Failure};
 use crate::store::disk::lock::with_suffix;
+use crate::table::write::format::TableFormat;
 use crate::table::write::output::Target;
 
 /// The outputs of a run.
@@ -22,8 +23,10 @@ use crate::table::write::output::Target;
 pub(crate) struct OutputTargets {
     /// All rows.
     pub output: Target,
+    pub output_format: TableFormat,
     /// The rows that may succeed on a retry.
     pub failed: Option<Target>,
+    pub failed_format: TableFormat,
     /// The summary as JSON.
     pub summary: Option<Target>,
     /// The summary as Prometheus text.
@@ -32,16 +35,31 @@ pub(crate) struct OutputTargets {
     pub report: Option<Target>,
 }
 
-#[must_use]
-pub(crate) fn output_targets(args: &ResolveArgs) -> OutputTargets {
+/// # Errors
+/// Usage (2) for a file name that promises another format than is written.
+pub(crate) fn output_targets(args: &ResolveArgs) -> Result<OutputTargets, Failure> {
     let target = |path: &Option<PathBuf>| path.as_deref().map(target_from_path);
-    OutputTargets {
-        output: target_from_path(&options::output_path(args)),
+    let output = options::output_path(args);
+    let output_format = NamedOutput {
+        flag: "--output",
+        path: &output,
+        input: Some(&args.input),
+        wanted: args.output_format,
+        shard: args.sharding.shard,
+    };
+    let failed_format = args.failed.as_deref().map(|path| {
+        let (flag, wanted) = ("--failed", None);
+        NamedOutput { flag, path, input: None, wanted, shard: None }.format()
+    });
+    Ok(OutputTargets {
+        output_format: output_format.format()?,
+        output: target_from_path(&output),
         failed: target(&args.failed),
+        failed_format: failed_format.transpose()?.unwrap_or_default(),
         summary: target(&args.reports.summary),
         metrics: target(&args.reports.metrics),
         report: target(&args.reports.report),
-    }
+    })
 }
 
 /// `-` is standard output.
@@ -215,35 +233,6 @@ pub(crate) fn check_unused(flag: &str, path: &Path, used: &[CommandFile]) -> Res
     }
 }
 
-/// Whether two paths name the same file, also by links, or would name it once it exists.
-#[must_use]
-pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
-    let stdio = Path::new("-");
-    if one == stdio || other == stdio {
-        return false;
-    }
-    // Writing to a device or a pipe overwrites nothing.
-    let is_special =
-        |path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    if is_special(one) || is_special(other) {
-        return false;
-    }
-    let file = |path| fs::metadata(path).ok().filter(fs::Metadata::is_file);
-    if let (Some(one), Some(other)) = (file(one), file(other)) {
-        return (one.dev(), one.ino()) == (other.dev(), other.ino());
-    }
-    canonical_path(one).is_some_and(|one| Some(one) == canonical_path(other))
-}
-
-/// The path with links resolved. If the file does not exist yet, its parent is resolved.
-fn canonical_path(path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok().or_else(|| {
-        let path = std::path::absolute(path).ok()?;
-        let parent = path.parent()?.canonicalize().ok();
-        Some(parent.and_then(|parent| Some(parent.join(path.file_name()?))).unwrap_or(path))
-    })
-}
-
 pub(crate) fn write_failure(flag: &str, target: impl Display, cause: &io::Error) -> Failure {
     let text = tr!(
         "{flag}: cannot write {target}: {cause}; choose another path, or correct the cause",
@@ -393,30 +382,6 @@ mod tests {
         ] {
             assert_eq!(error_for(line), None, "{line:?}");
         }
-    }
-
-    #[test]
-    fn one_file_is_recognized_under_all_its_names() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        fs::write(path("a"), "x").unwrap();
-        fs::write(path("b"), "x").unwrap();
-        fs::hard_link(path("a"), path("hard")).unwrap();
-        std::os::unix::fs::symlink(path("a"), path("soft")).unwrap();
-        std::os::unix::fs::symlink(directory.path(), path("folder")).unwrap();
-        for (one, other, expected) in [
-            ("a", "hard", true),
-            ("a", "soft", true),
-            ("a", "folder/hard", true),
-            ("a", "b", false),
-            ("a", "none", false),
-            ("none", "folder/none", true),
-            ("none/x", "none/x", true),
-        ] {
-            assert_eq!(is_same_file(&path(one), &path(other)), expected, "{one} {other}");
-        }
-        assert!(!is_same_file(Path::new("-"), Path::new("-")));
-        assert!(!is_same_file(Path::new("/dev/null"), Path::new("/dev/null")));
     }
 
     #[test]

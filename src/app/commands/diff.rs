@@ -1,7 +1,7 @@
 //! `dingmap diff`: compares two files that `resolve` wrote, and reports the differences.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tr::tr;
 
+use crate::app::cli::output_format::{InputKind, text_format};
 use crate::app::cli::paths::target_from_path;
 use crate::app::cli::shared_args::DiffArgs;
 use crate::app::commands::open_input::{InputSpec, OpenedInput};
@@ -23,13 +24,18 @@ use crate::domain::redact::sanitize;
 use crate::reconcile::diff::{DiffCounts, compare};
 use crate::reconcile::progress::{DiffProgress, Side};
 use crate::reconcile::records::{
-    LineNumbers, ReconcileError, ResolvedTable, extra_columns, key_column, read_table,
+    ReconcileError, ResolvedTable, RowList, extra_columns, key_column, read_table,
 };
 use crate::table::detect::columns::ANSWER_COLUMNS;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::source::Source;
+use crate::table::unpack::container::{self, UnpackOptions};
+use crate::table::unpack::workbook::SheetFit;
 use crate::table::write::directory::parent_dir;
+use crate::table::write::edited_file::ReplaceRule;
+use crate::table::write::format::TableFormat;
 use crate::table::write::output::{Output, Target};
+use crate::table::write::packed_output::PackedOutput;
 use crate::table::write::sink::SinkError;
 
 /// How much of an existing output is read to find its header.
@@ -47,6 +53,7 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
             tr!("only one of OLD and NEW can be standard input; name a file"),
         ));
     }
+    let format = text_format("--output", &args.output)?;
     refuse_resolved_output(&args.output)?;
     let (old, new) = (open(args, &args.old)?, open(args, &args.new)?);
     terminal.print(&describe_comparison(args, [&old, &new]));
@@ -55,7 +62,7 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
         .build()
         .map_err(|error| Failure::from_error(Exit::Error, error))?;
     let progress = Arc::<DiffProgress>::default();
-    let tally = runtime.block_on(compare_files(args, old, new, terminal, &progress));
+    let tally = runtime.block_on(compare_files(args, format, [old, new], terminal, &progress));
     terminal.finish_task(|| progress.to_json());
     // A thread may still wait for input from a pipe; it needs no cleanup.
     runtime.shutdown_background();
@@ -109,10 +116,16 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
 fn refuse_resolved_output(output: &Path) -> Result<(), Failure> {
     let mut head = Vec::new();
     // A pipe has nothing to lose. An unreadable file is reported when it is opened for writing.
-    let file =
-        fs::metadata(output).is_ok_and(|found| found.is_file()).then(|| File::open(output).ok());
-    if let Some(Some(file)) = file {
-        let _ = file.take(HEADER_PROBE_BYTES).read_to_end(&mut head);
+    let options = UnpackOptions {
+        sheet: None,
+        delimiter: None,
+        allow_empty: true,
+        rate_sheet: &|_| SheetFit::NoNumbers,
+    };
+    if fs::metadata(output).is_ok_and(|found| found.is_file())
+        && let Ok(existing) = container::open(output, options)
+    {
+        let _ = existing.reader.take(HEADER_PROBE_BYTES).read_to_end(&mut head);
     }
     // The names are ASCII; UTF-16 has a zero byte beside every byte.
     head.retain(|byte| *byte != 0);
@@ -131,7 +144,7 @@ fn refuse_resolved_output(output: &Path) -> Result<(), Failure> {
 }
 
 /// The file must have a header, because its columns are found by name.
-fn open(args: &DiffArgs, path: &Path) -> Result<Source, Failure> {
+fn open(args: &DiffArgs, path: &PathBuf) -> Result<Source, Failure> {
     let options = SourceOptions {
         encoding: args.encoding,
         delimiter: args.delimiter,
@@ -142,8 +155,14 @@ fn open(args: &DiffArgs, path: &Path) -> Result<Source, Failure> {
         extra_columns: extra_columns(args.key.as_ref()),
         ..SourceOptions::default()
     };
+    // The sheet of a workbook that is compared with a text file.
+    let is_text = |path: &PathBuf| InputKind::from_path(path) == InputKind::Text;
+    let sheet = args
+        .sheet
+        .as_deref()
+        .filter(|_| !is_text(path) || [&args.old, &args.new].into_iter().all(is_text));
     let OpenedInput { source, .. } =
-        InputSpec { path, sheet: args.sheet.as_deref(), options, region: args.region }.open()?;
+        InputSpec { path, sheet, options, region: args.region }.open()?;
     Ok(source)
 }
 
@@ -172,8 +191,8 @@ fn describe_comparison(args: &DiffArgs, sources: [&Source; 2]) -> String {
 /// A signal ends the comparison.
 async fn compare_files(
     args: &DiffArgs,
-    old: Source,
-    new: Source,
+    format: TableFormat,
+    [old, new]: [Source; 2],
     terminal: &Terminal,
     progress: &Arc<DiffProgress>,
 ) -> Result<DiffCounts, Failure> {
@@ -185,7 +204,7 @@ async fn compare_files(
     let path = target.clone();
     let unwritable = Failure::from_sink_error;
     let scratch = scratch_dir(&target);
-    let opened = task.run(move |_| Output::open(&target, 0)).await?;
+    let opened = task.run(move |_| PackedOutput::open(&target, format, 0)).await?;
     let output = opened
         .map_err(|cause| unwritable(SinkError::Create { target: path.clone(), cause, flag }))?;
     // Numbers that are merely unlikely have a canonical form as well.
@@ -217,20 +236,23 @@ async fn compare_files(
 /// An output whose reader may close standard output early, as `head` does. The comparison goes on,
 /// because the exit status tells its result.
 struct DiffOutput {
-    output: Output,
+    output: PackedOutput,
     is_stdout: bool,
     is_closed: bool,
 }
 
 impl DiffOutput {
-    fn new(output: Output) -> Self {
-        let is_stdout = matches!(output, Output::Stdout(_));
+    fn new(output: PackedOutput) -> Self {
+        let is_stdout = matches!(output, PackedOutput::Plain(Output::Stdout(_)));
         Self { output, is_stdout, is_closed: false }
     }
 
     fn finish(mut self) -> io::Result<()> {
         self.flush()?;
-        if self.is_closed { Ok(()) } else { self.output.finish() }
+        if self.is_closed {
+            return Ok(());
+        }
+        self.output.finish_with(&ReplaceRule::Replace).map(|_| ())
     }
 
     /// Turns the error of a closed standard output into `done`.
@@ -367,7 +389,7 @@ fn describe_differences(args: &DiffArgs, tally: &DiffCounts) -> String {
     }
     let tables = [(&args.old, 0), (&args.new, 1)];
     for (path, side) in tables {
-        let mut warn = |lines: &LineNumbers, what: String| {
+        let mut warn = |lines: &RowList, what: String| {
             if lines.count > 0 {
                 let _ = write!(text, "\n{}: {what}: {lines}", input_name(path));
             }

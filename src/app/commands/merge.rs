@@ -12,8 +12,9 @@ use tr::tr;
 
 use crate::app::cli::args::MergeArgs;
 use crate::app::cli::options;
+use crate::app::cli::output_format::NamedOutput;
 use crate::app::cli::paths::target_from_path;
-use crate::app::commands::open_input::InputSpec;
+use crate::app::commands::open_input::{InputSpec, OpenedInput};
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::background::{BackgroundTask, TaskProgress};
 use crate::app::progress::terminal::{Level, Terminal};
@@ -21,11 +22,18 @@ use crate::app::report::text::{self, input_name};
 use crate::clock;
 use crate::domain::shard::Shard;
 use crate::engine::io::row_format::RowOptions;
-use crate::reconcile::merge::{self, Gap, MergeError, MergeProgress, Merged, NamedSource};
+use crate::reconcile::merge::{
+    self, Gap, MergeError, MergeOutput, MergeProgress, Merged, NamedSource,
+};
+use crate::table::detect::columns::appended_names;
 use crate::table::detect::layout::SourceOptions;
+use crate::table::header::Header;
 use crate::table::source::{Source, SourceError};
+use crate::table::unpack::workbook::SheetOrigin;
 use crate::table::write::edited_file::ReplaceRule;
-use crate::table::write::sink::{Sink, SinkOptions};
+use crate::table::write::output::Target;
+use crate::table::write::sink::{Sink, SinkError, SinkOptions};
+use crate::table::write::workbook::plan::{CopyPlan, SheetTask};
 
 /// How many incomplete shards are listed.
 const MAX_LISTED_SHARDS: usize = 10;
@@ -41,16 +49,26 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
             tr!("only one of the files can be standard input; name the others"),
         ));
     }
+    let output_path = options::merge_output_path(args);
+    let output = NamedOutput {
+        flag: "--output",
+        path: &output_path,
+        input: Some(&args.input),
+        wanted: args.output_format,
+        shard: None,
+    };
+    let format = output.format()?;
     let one = shard_from_names(&args.shards)?;
-    let input =
+    let OpenedInput { source: input, origin, .. } =
         open(args, &args.input, options::reader_options(&args.reader, &RowOptions::default()))?;
     let shards = open_shards(args, &input)?;
+    let is_flexible = args.reader.flexible;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::from_error(Exit::Error, error))?;
     let progress = Arc::<MergeProgress>::default();
-    let target = target_from_path(&options::merge_output_path(args));
+    let target = target_from_path(&output_path);
     let sizes = args.shards.iter().filter_map(|path| fs::metadata(path).ok());
     let min_bytes = sizes.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum();
     let input = NamedSource { name: input_name(&args.input), source: input };
@@ -63,10 +81,14 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
         let mut task = BackgroundTask::new(&progress, terminal)?;
         let output = target.clone();
         let work = move |progress: &MergeProgress| {
-            let sink = |head: &_| {
-                Sink::create(output, head, SinkOptions { min_bytes, ..SinkOptions::default() })
+            let style = SinkOptions { format, min_bytes, ..SinkOptions::default() };
+            let origin = origin.filter(|_| format.is_workbook());
+            let create = |head: &Header| match &origin {
+                Some(origin) => copy_workbook(output, origin, head, is_flexible, style),
+                None => Sink::create(output, head, style),
             };
-            merge::merge(input, shards, (rules, one), sink, &rule, progress)
+            let output = MergeOutput { create, is_workbook: format.is_workbook() };
+            merge::merge(input, shards, (rules, one), output, &rule, progress)
         };
         task.run(work).await
     });
@@ -117,9 +139,23 @@ fn shard_from_names(files: &[PathBuf]) -> Result<Option<Shard>, Failure> {
     Ok(Some(one))
 }
 
-fn open(args: &MergeArgs, path: &Path, options: SourceOptions) -> Result<Source, Failure> {
+/// A copy of the workbook that is the input, with new columns for the answers of `head`.
+fn copy_workbook(
+    target: Target,
+    origin: &SheetOrigin,
+    head: &Header,
+    is_flexible: bool,
+    style: SinkOptions,
+) -> Result<Sink, SinkError> {
+    let names = head.appended_names.clone().unwrap_or_else(|| appended_names(&[], &[]));
+    let task = SheetTask::Append { names, is_flexible };
+    let plan = CopyPlan::prepare(origin, head, &task).map_err(SinkError::Source)?;
+    Sink::copy_workbook(target, plan, style)
+}
+
+fn open(args: &MergeArgs, path: &Path, options: SourceOptions) -> Result<OpenedInput, Failure> {
     let sheet = args.reader.sheet.as_deref().filter(|_| path == args.input);
-    Ok(InputSpec { path, sheet, options, region: args.numbers.region }.open()?.source)
+    InputSpec { path, sheet, options, region: args.numbers.region }.open()
 }
 
 /// Opens the shards with the dialect of the input, so that nothing is detected. Without a header, a
@@ -140,7 +176,9 @@ fn open_shards(args: &MergeArgs, input: &Source) -> Result<Vec<NamedSource>, Fai
     let mut shards = Vec::new();
     for path in &args.shards {
         match open(args, path, options.clone()) {
-            Ok(source) => shards.push(NamedSource { name: input_name(path), source }),
+            Ok(opened) => {
+                shards.push(NamedSource { name: input_name(path), source: opened.source });
+            }
             Err(failure) => {
                 let is_empty =
                     matches!(failure.error.downcast_ref(), Some(SourceError::Empty { .. }));

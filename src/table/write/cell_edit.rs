@@ -44,6 +44,15 @@ impl Splitter {
             |&end: &usize| offsets.get(end).map_or(raw.len(), |offset| offset - self.delimiter_len);
         self.parser.raw_ends().iter().map(raw_end).map(to_range).collect()
     }
+
+    /// The values of the cells in `raw`, without their quotes.
+    #[must_use]
+    pub(crate) fn cells(&mut self, raw: &[u8]) -> Vec<String> {
+        self.parser.reset();
+        self.parser.advance(self.encoding.decode(raw).as_bytes(), true);
+        let cells = (0..self.parser.width()).filter_map(|index| self.parser.cell(index));
+        cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use tr::tr;
 
 use crate::app::cli::args::ResolveArgs;
 use crate::app::cli::options;
-use crate::app::cli::paths::{self, OutputTargets};
+use crate::app::cli::paths::OutputTargets;
+use crate::app::cli::same_file::is_same_file;
 use crate::app::exit::{Exit, Failure};
 use crate::app::report::text::input_name;
 use crate::table::write::output::Target;
@@ -31,28 +32,10 @@ pub(crate) fn check_in_place(args: &ResolveArgs) -> Result<(), Failure> {
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
-    if args.sharding.shard.is_some()
-        && paths::is_same_file(&options::output_path(args), &args.input)
-    {
+    if args.sharding.shard.is_some() && is_same_file(&options::output_path(args), &args.input) {
         let text = tr!(
             "the output has the rows of one shard only and would replace the whole table: use \
              --output with another file"
-        );
-        return Err(Failure::with_message(Exit::Usage, text));
-    }
-    Ok(())
-}
-
-/// Checks that an input to be rewritten in place is plain CSV.
-///
-/// # Errors
-/// Usage (2) for a compressed file or a workbook.
-pub(crate) fn check_plain_file(args: &ResolveArgs, is_packed: bool) -> Result<(), Failure> {
-    if args.retry_failed && args.output.is_none() && is_packed {
-        let text = tr!(
-            "{input} is compressed or a workbook, and the output is plain CSV: use --output with \
-             another file, or unpack the input first",
-            input = args.input.display()
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
@@ -93,7 +76,7 @@ impl Original {
     #[must_use]
     pub(crate) fn from_targets(input: &Path, targets: &OutputTargets) -> Option<Self> {
         let is_replaced =
-            matches!(&targets.output, Target::File(path) if paths::is_same_file(path, input));
+            matches!(&targets.output, Target::File(path) if is_same_file(path, input));
         is_replaced
             .then(|| Self { path: input.to_owned(), identity: FileIdentity::from_path(input) })
     }
@@ -118,14 +101,18 @@ impl Original {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::cli::paths::target_from_path;
+    use crate::table::write::format::TableFormat;
 
     #[test]
     fn a_modified_or_replaced_file_is_detected() {
         let dir = tempfile::tempdir().unwrap();
         let [path, other] = ["a.csv", "b.csv"].map(|name| dir.path().join(name));
         let targets = |path: &Path| OutputTargets {
-            output: paths::target_from_path(path),
+            output: target_from_path(path),
+            output_format: TableFormat::Text,
             failed: None,
+            failed_format: TableFormat::Text,
             summary: None,
             metrics: None,
             report: None,
