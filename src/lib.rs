@@ -119,7 +119,9 @@ pub mod testing {
     }
     pub mod sandbox {
         pub use crate::sandbox::call_log::{Call, CallLog, TokenEndpoint};
-        pub use crate::sandbox::directory::{DirectoryEntry, exclusive_ids_for, userid_for};
+        pub use crate::sandbox::directory::{
+            DirectoryEntry, IdForm, exclusive_ids_for, userid_for,
+        };
         pub use crate::sandbox::script::{Script, ScriptedAnswer};
         pub use crate::sandbox::server::Server;
     }

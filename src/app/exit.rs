@@ -103,7 +103,11 @@ impl Failure {
 
     /// An output cannot be written, or a bug has damaged it.
     pub(crate) fn from_sink_error(error: SinkError) -> Self {
-        let exit = if matches!(error, SinkError::Bug { .. }) { Exit::Error } else { Exit::Output };
+        let exit = match error {
+            SinkError::Bug { .. } => Exit::Error,
+            SinkError::Source(_) => Exit::Input,
+            _ => Exit::Output,
+        };
         let kind = error.kind();
         Self::from_error(exit, error).silence_closed_pipe(kind)
     }

@@ -10,9 +10,10 @@ use tr::tr;
 
 use crate::table::detect::file_type::FileType;
 use crate::table::raw::missing_values::MissingValues;
+use crate::table::raw::row_numbers::RowNumbers;
 use crate::table::unpack::compound_file;
 use crate::table::unpack::workbook::error::WorkbookError;
-use crate::table::unpack::workbook::{self, RateSheet};
+use crate::table::unpack::workbook::{self, RateSheet, SheetOrigin};
 
 /// The length of the longest signature in bytes.
 const SIGNATURE_BYTES: usize = 4;
@@ -73,11 +74,21 @@ pub(crate) struct UnpackedInput {
     pub delimiter: Option<char>,
     /// The formulas of a workbook's sheet without a stored value.
     pub missing_values: MissingValues,
+    pub row_numbers: RowNumbers,
+    /// Where the rows of a sheet come from.
+    pub origin: Option<SheetOrigin>,
 }
 
 impl UnpackedInput {
     fn text(reader: Box<dyn Read + Send>, description: Option<String>) -> Self {
-        Self { reader, description, delimiter: None, missing_values: MissingValues::default() }
+        Self {
+            reader,
+            description,
+            delimiter: None,
+            missing_values: MissingValues::default(),
+            row_numbers: RowNumbers::default(),
+            origin: None,
+        }
     }
 }
 
@@ -116,6 +127,8 @@ pub(crate) fn open(
                 description: Some(description),
                 delimiter: Some(delimiter),
                 missing_values: sheet.missing_values,
+                row_numbers: sheet.row_numbers,
+                origin: sheet.origin,
             })
         }
         ContainerKind::CompoundFile => Err(compound_file::classify(file).into()),

@@ -8,19 +8,26 @@ pub(crate) mod error;
 pub(crate) mod limits;
 pub(crate) mod number_format;
 pub(crate) mod package;
+pub(crate) mod part_encoding;
 pub(crate) mod part_reader;
+pub(crate) mod shared_file;
 pub(crate) mod shared_strings;
+pub(crate) mod spilled_bytes;
 pub(crate) mod styles;
 
 use std::fs::File;
+use std::sync::Arc;
 
 use tr::tr;
 
 use crate::table::detect::columns::is_same_name;
 use crate::table::raw::missing_values::MissingValues;
-use crate::table::unpack::workbook::csv_reader::{CsvReader, SheetScan, sample, scan};
+use crate::table::raw::row_numbers::RowNumbers;
+use crate::table::unpack::workbook::cell_reader::CellContext;
+use crate::table::unpack::workbook::csv_reader::{CsvReader, Extent, SheetScan, sample, scan};
 use crate::table::unpack::workbook::error::{SheetDoubt, WorkbookError};
 use crate::table::unpack::workbook::package::{Package, SheetEntry};
+use crate::table::unpack::workbook::shared_file::SharedFile;
 
 /// How much of a sheet is rated, as CSV in bytes.
 const SAMPLE_BYTES: usize = 64 << 10;
@@ -54,11 +61,31 @@ pub struct Sheet {
     /// The labels of the other sheets that have rows.
     pub other_sheets: Vec<String>,
     pub missing_values: MissingValues,
+    /// How the rows of the CSV are numbered.
+    pub row_numbers: RowNumbers,
     /// The CSV: UTF-8 with a byte order mark, CRLF line ends, all rows of the same width. Empty
     /// rows and columns before the first non-empty cell and empty rows after the last one are
     /// omitted; an empty row in between is a blank line. A merged cell has its value in the first
     /// of its cells.
     pub reader: CsvReader,
+    /// Where the rows come from; `None` for an empty sheet.
+    pub(crate) origin: Option<SheetOrigin>,
+}
+
+/// Where the rows of a sheet come from: what a copy of its workbook has to know.
+#[derive(Clone)]
+pub(crate) struct SheetOrigin {
+    pub file: SharedFile,
+    /// The name of the sheet.
+    pub name: String,
+    /// The positions of parts in the archive: of the sheet, of the list of sheets, and of the cell
+    /// formats.
+    pub sheet_part: usize,
+    pub workbook_part: usize,
+    pub styles_part: Option<usize>,
+    /// Where the CSV is in the sheet.
+    pub extent: Extent,
+    pub context: Arc<CellContext>,
 }
 
 /// Opens the sheet that is `wanted` by name or number, or the first of the visible sheets that is a
@@ -70,7 +97,8 @@ pub fn open(
     delimiter: char,
     rate_sheet: &RateSheet<'_>,
 ) -> Result<Sheet, WorkbookError> {
-    let mut package = Package::open(file)?;
+    let file = SharedFile::new(file);
+    let mut package = Package::open(file.clone())?;
     let mut with_rows = Vec::new();
     for index in 0..package.sheets.len() {
         let first = match package.sheets[index].part {
@@ -101,14 +129,27 @@ pub fn open(
         .collect();
     let SheetScan { extent, missing_values, conditional_formats } =
         scan(&mut package.cells(chosen)?)?;
+    let (top, left) = extent.map_or((0, 0), |extent| (extent.top, extent.left));
+    let entry = &package.sheets[chosen];
+    let row_numbers = RowNumbers::of_sheet(&entry.name, top, left);
+    let origin = extent.zip(entry.part).map(|(extent, sheet_part)| SheetOrigin {
+        file,
+        name: entry.name.clone(),
+        sheet_part,
+        workbook_part: package.workbook_part,
+        styles_part: package.styles_part,
+        extent,
+        context: Arc::clone(&package.context),
+    });
     let reader = CsvReader::new(package, chosen, extent, conditional_formats, delimiter)?;
-    Ok(Sheet { label, other_sheets, missing_values, reader })
+    Ok(Sheet { label, other_sheets, missing_values, row_numbers, reader, origin })
 }
 
 /// The names of the sheets with cells, and the numbers of the visible ones, in the order of the
 /// workbook.
 pub(crate) fn sheet_names(file: File) -> Result<Vec<(String, Option<usize>)>, WorkbookError> {
-    let sheets = Package::open(file)?.sheets.into_iter().filter(|sheet| sheet.part.is_some());
+    let sheets = Package::open(SharedFile::new(file))?.sheets;
+    let sheets = sheets.into_iter().filter(|sheet| sheet.part.is_some());
     Ok(sheets.map(|sheet| (sheet.name, sheet.number)).collect())
 }
 

@@ -1,9 +1,12 @@
 //! Builds workbooks part by part, with whatever contents a test needs.
 
-use std::io::{Cursor, Write};
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Write};
+use std::path::Path;
 
-use zip::ZipWriter;
+use dingmap::testing::table::workbook::{self, SheetFit};
 use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
 
 const RELATIONSHIP_TYPES: &str =
     "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
@@ -97,4 +100,28 @@ pub(crate) fn zip_parts(parts: &[(String, String)]) -> Vec<u8> {
         zip.write_all(text.as_bytes()).unwrap();
     }
     zip.finish().unwrap().into_inner()
+}
+
+/// The cells of a sheet as dingmap reads them, row by row. A row of blank cells is left out.
+pub(crate) fn read_sheet(path: &Path, sheet: &str) -> Vec<Vec<String>> {
+    let file = File::open(path).unwrap();
+    let opened = workbook::open(file, Some(sheet), ',', &|_| SheetFit::NoNumbers).unwrap();
+    let mut csv = String::new();
+    BufReader::new(opened.reader).read_to_string(&mut csv).unwrap();
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(csv.trim_start_matches('\u{feff}').as_bytes());
+    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+/// The parts of a workbook, in the order of the archive.
+pub(crate) fn read_parts(path: &Path) -> Vec<(String, String)> {
+    let mut archive = ZipArchive::new(File::open(path).unwrap()).unwrap();
+    (0..archive.len())
+        .map(|index| {
+            let (mut part, mut text) = (archive.by_index(index).unwrap(), String::new());
+            part.read_to_string(&mut text).unwrap();
+            (part.name().unwrap().into_owned(), text)
+        })
+        .collect()
 }

@@ -15,8 +15,10 @@ use crate::engine::io::unresolved::SharedUnresolved;
 use crate::engine::io::writer::Outputs;
 use crate::table::header::Header;
 use crate::table::write::sink::{Sink, SinkError, SinkOptions};
+use crate::table::write::workbook::plan::CopyPlan;
 
-/// Opens the outputs. Opening a FIFO waits for its reader; a signal ends the wait.
+/// Opens the outputs; with a plan, the main one as a copy of the workbook. Opening a FIFO waits for
+/// its reader; a signal ends the wait.
 ///
 /// # Errors
 /// Output (7) if a file cannot be created; interrupted, by a signal.
@@ -24,24 +26,34 @@ pub(crate) async fn open_outputs(
     signals: &mut Signals,
     targets: OutputTargets,
     header: Header,
+    copy_plan: Option<CopyPlan>,
     style: SinkOptions,
 ) -> Result<Outputs, Failure> {
-    let open = move || open_outputs_blocking(targets, &header, style);
+    let open = move || open_outputs_blocking(targets, &header, copy_plan, style);
     let outputs = signals.run_blocking(open, tr!("interrupted while opening the output")).await?;
     outputs.map_err(Failure::from_sink_error)
 }
 
 fn open_outputs_blocking(
-    OutputTargets { output, failed, .. }: OutputTargets,
+    OutputTargets { output, failed, failed_format, .. }: OutputTargets,
     header: &Header,
+    copy_plan: Option<CopyPlan>,
     style: SinkOptions,
 ) -> Result<Outputs, SinkError> {
     // The rows of --failed are the input's, to the byte: no column is appended, nothing converted.
     let failed_header = Header { appended_names: None, ..header.clone() };
-    let failed_style = SinkOptions { flag: "--failed", ..SinkOptions::default() };
+    let failed_style = SinkOptions {
+        format: failed_format,
+        has_summary: false,
+        flag: "--failed",
+        ..SinkOptions::default()
+    };
     // A FIFO may block for ever: it is opened first, so that no temporary file is left.
     let is_failed_first = failed.as_ref().is_some_and(|target| !target.is_atomic());
-    let open_all = || Sink::create(output, header, style);
+    let open_all = || match copy_plan {
+        Some(plan) => Sink::copy_workbook(output, plan, style),
+        None => Sink::create(output, header, style),
+    };
     let open_failed =
         || failed.map(|target| Sink::create(target, &failed_header, failed_style)).transpose();
     let (failed, all) = if is_failed_first {

@@ -277,7 +277,9 @@ impl<R: Read> CellReader<R> {
                 let index: usize =
                     plain.parse().map_err(|_| tr!("its number of a shared string is invalid"))?;
                 let string = self.context.strings.get(index);
-                shown(string.ok_or_else(|| tr!("the shared string {index} does not exist", index))?)
+                let string =
+                    string.ok_or_else(|| tr!("the shared string {index} does not exist", index))?;
+                shown(&string)
             }
             CellType::FormulaString => shown(&decode_escapes(value)),
             CellType::InlineString => shown(value),

@@ -5,7 +5,6 @@ use std::io::{self, Read};
 
 use self_cell::{MutBorrow, self_cell};
 
-use crate::table::raw::framer::count_line_ends;
 use crate::table::raw::missing_values::MissingValues;
 use crate::table::unpack::workbook::cell_reader::{Cell, FormulaValue};
 use crate::table::unpack::workbook::conditional_formats::ConditionalFormats;
@@ -21,9 +20,11 @@ const BOM: &str = "\u{feff}";
 /// Where the table of a sheet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
-    top: u32,
-    left: u32,
-    width: u32,
+    /// The first row and the first column, from 0.
+    pub top: u32,
+    pub left: u32,
+    /// The number of columns.
+    pub width: u32,
 }
 
 impl Extent {
@@ -56,24 +57,13 @@ pub(crate) fn scan(cells: &mut SheetCells<'_>) -> Result<SheetScan, WorkbookErro
     let mut calculated_columns = BTreeSet::new();
     let mut extent: Option<Extent> = None;
     let (mut rows, mut bytes) = (0_u64, 0_u64);
-    let mut last = None;
-    // The line of the CSV on which the current row starts, and the line ends in its cells.
-    let (mut line, mut line_ends) = (1_u64, 0_u64);
+    let mut last_row = None;
     while let Some(cell) = cells.next_cell()? {
-        if last.is_none_or(|(row, _)| row < cell.row) {
-            rows += 1;
-            if let Some((row, _)) = last {
-                line += line_ends + u64::from(cell.row - row);
-                line_ends = 0;
-            }
-        }
-        last = Some((cell.row, cell.column));
-        line_ends += count_line_ends(cell.text.as_bytes());
+        rows += u64::from(last_row.replace(cell.row) != Some(cell.row));
         bytes += cell.text.len() as u64;
-        let at = u32::try_from(line).ok();
         match cell.formula {
-            Some(FormulaValue::Missing) => missing_values.insert(cell.row, cell.column, at),
-            Some(FormulaValue::MaybeMissing) => zeros.insert(cell.row, cell.column, at),
+            Some(FormulaValue::Missing) => missing_values.insert(cell.row, cell.column),
+            Some(FormulaValue::MaybeMissing) => zeros.insert(cell.row, cell.column),
             Some(FormulaValue::Stored) => {
                 calculated_columns.insert(cell.column);
             }

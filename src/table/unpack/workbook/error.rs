@@ -87,6 +87,57 @@ pub enum WorkbookError {
         sheet = .0, most = MAX_CSV_BYTES >> 20
     ))]
     SheetTooLarge(String),
+    /// A value is where new columns go.
+    #[error("{}", tr!(
+        "sheet {sheet}, cell {cell}: the answers go to columns {columns}, beside the last cell of \
+         the header, and this cell has a value: move or clear it, give its column a header, or use \
+         --flexible, which puts the answers to the right of all values",
+        sheet, cell, columns
+    ))]
+    CellInTheWay {
+        sheet: String,
+        /// Such as `G13`.
+        cell: String,
+        /// The new columns, such as `G:K`.
+        columns: String,
+    },
+    /// Merged cells would hide new cells.
+    #[error("{}", tr!(
+        "sheet {sheet}, cells {range}: these cells are merged and would hide answers, which go to \
+         columns {columns}, beside the last cell of the header: unmerge them, or use --flexible, \
+         which puts the answers to the right of them",
+        sheet, range, columns
+    ))]
+    MergeInTheWay {
+        sheet: String,
+        /// Such as `A20:H20`.
+        range: String,
+        columns: String,
+    },
+    /// The new columns would be outside the limits of a sheet.
+    #[error("{}", tr!(
+        "the sheet {sheet} is used up to column {column}, and a sheet ends with column XFD, which \
+         leaves no room for the answers: delete columns that are not needed, or write CSV with \
+         --output NAME.csv",
+        sheet, column
+    ))]
+    NoRoom {
+        sheet: String,
+        /// The last used column.
+        column: String,
+    },
+    /// More parts than a zip archive without extensions can have.
+    #[error("{}", tr!(
+        "the workbook has more parts than a copy can have: save the sheet alone as a workbook of \
+         its own"
+    ))]
+    TooManyParts,
+    /// The file was written to between two reads.
+    #[error("{}", tr!(
+        "the workbook changed while it was read, and nothing was written: run again when it is \
+         complete"
+    ))]
+    Changed,
     /// The requested sheet does not exist.
     #[error("{}", tr!(
         "there is no sheet \"{wanted}\"; the workbook has {sheets}: name one of them with --sheet, \

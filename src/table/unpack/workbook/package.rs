@@ -1,7 +1,6 @@
 //! The archive of a workbook: its parts, its sheets, and what cells refer to.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::sync::Arc;
 
@@ -16,11 +15,12 @@ use crate::table::unpack::workbook::cell_reader::{CellContext, CellReader};
 use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::unpack::workbook::limits::{MAX_LIST_BYTES, MAX_UNPACKED_BYTES};
 use crate::table::unpack::workbook::part_reader::{PartReader, attribute};
+use crate::table::unpack::workbook::shared_file::SharedFile;
 use crate::table::unpack::workbook::shared_strings::SharedStrings;
 use crate::table::unpack::workbook::styles::Styles;
 
-pub(crate) type Archive = ZipArchive<BufReader<File>>;
-pub(crate) type SheetCells<'a> = CellReader<ZipFile<'a, BufReader<File>>>;
+pub(crate) type Archive = ZipArchive<BufReader<SharedFile>>;
+pub(crate) type SheetCells<'a> = CellReader<ZipFile<'a, BufReader<SharedFile>>>;
 
 /// An open workbook.
 pub(crate) struct Package {
@@ -28,6 +28,9 @@ pub(crate) struct Package {
     /// In the order of their tabs.
     pub sheets: Vec<SheetEntry>,
     pub context: Arc<CellContext>,
+    /// The positions, in the archive, of the part that lists the sheets and of the cell formats.
+    pub workbook_part: usize,
+    pub styles_part: Option<usize>,
 }
 
 /// A sheet of a workbook.
@@ -50,7 +53,7 @@ impl SheetEntry {
 }
 
 impl Package {
-    pub(crate) fn open(file: File) -> Result<Self, WorkbookError> {
+    pub(crate) fn open(file: SharedFile) -> Result<Self, WorkbookError> {
         let mut archive = ZipArchive::new(BufReader::new(file))?;
         let parts = Parts::list(&archive)?;
         if let Some(other) = parts.other_type() {
@@ -72,17 +75,18 @@ impl Package {
             Some(part) => read_part(&mut archive, part, |part| SharedStrings::read(part))?,
             None => SharedStrings::default(),
         };
-        let styles = match part_of("styles", "xl/styles.xml") {
+        let styles_part = part_of("styles", "xl/styles.xml");
+        let styles = match styles_part {
             Some(part) => read_part(&mut archive, part, |part| Styles::read(part))?,
             None => Styles::default(),
         };
-        let workbook = parts.require(&workbook)?;
+        let workbook_part = parts.require(&workbook)?;
         let SheetList { sheets, is_1904, calculates_on_load } =
-            read_part(&mut archive, workbook, |part| {
+            read_part(&mut archive, workbook_part, |part| {
                 SheetList::read(part.take(MAX_LIST_BYTES), &parts, &related)
             })?;
         let context = CellContext { strings, styles, is_1904, calculates_on_load };
-        Ok(Self { archive, sheets, context: Arc::new(context) })
+        Ok(Self { archive, sheets, context: Arc::new(context), workbook_part, styles_part })
     }
 
     /// The cells of the sheet at `index` of [`Package::sheets`].
@@ -94,10 +98,10 @@ impl Package {
 }
 
 /// Reads a part. An error in it names the part.
-fn read_part<T>(
+pub(crate) fn read_part<T>(
     archive: &mut Archive,
     part: usize,
-    read: impl FnOnce(ZipFile<'_, BufReader<File>>) -> Result<T, WorkbookError>,
+    read: impl FnOnce(ZipFile<'_, BufReader<SharedFile>>) -> Result<T, WorkbookError>,
 ) -> Result<T, WorkbookError> {
     let file = archive.by_index(part)?;
     let name = file.name()?.into_owned();
@@ -105,17 +109,17 @@ fn read_part<T>(
 }
 
 /// The target of a relationship.
-struct Target {
+pub(crate) struct Target {
     /// The last word of its type, such as `worksheet`.
-    kind: String,
-    part: String,
+    pub kind: String,
+    pub part: String,
 }
 
 /// The parts of an archive by their names, of which case and the kind of slash do not matter.
-struct Parts(HashMap<String, usize>);
+pub(crate) struct Parts(HashMap<String, usize>);
 
 impl Parts {
-    fn list(archive: &Archive) -> Result<Self, ZipError> {
+    pub(crate) fn list(archive: &Archive) -> Result<Self, ZipError> {
         let names = archive.file_names().enumerate();
         names
             .map(|(index, name)| Ok((normalize(&name?), index)))
@@ -123,7 +127,7 @@ impl Parts {
             .map(Self)
     }
 
-    fn find(&self, name: &str) -> Option<usize> {
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.0.get(&normalize(name)).copied()
     }
 
@@ -150,17 +154,40 @@ impl Parts {
         }
     }
 
+    /// Whether there is a part in this folder.
+    pub(crate) fn has_folder(&self, name: &str) -> bool {
+        self.0.keys().any(|part| part.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')))
+    }
+
     /// The relationships of a part, or those of the whole archive, by their names.
     fn relationships(
         &self,
         archive: &mut Archive,
         source_part: &str,
     ) -> Result<HashMap<String, Target>, WorkbookError> {
-        let (folder, file) = source_part.rsplit_once('/').unwrap_or(("", source_part));
-        let slash = if folder.is_empty() { "" } else { "/" };
-        let part = self.require(&format!("{folder}{slash}_rels/{file}.rels"))?;
+        let (folder, list) = relationships_part(source_part);
+        let part = self.require(&list)?;
         read_part(archive, part, |part| read_targets(part.take(MAX_LIST_BYTES), folder))
     }
+
+    /// The targets of the relationships of a part, which may have none.
+    pub(crate) fn targets(
+        &self,
+        archive: &mut Archive,
+        source_part: &str,
+    ) -> Result<Vec<Target>, WorkbookError> {
+        match self.find(&relationships_part(source_part).1) {
+            Some(_) => Ok(self.relationships(archive, source_part)?.into_values().collect()),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The folder of a part, and the part that lists its relationships.
+fn relationships_part(source_part: &str) -> (&str, String) {
+    let (folder, file) = source_part.rsplit_once('/').unwrap_or(("", source_part));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    (folder, format!("{folder}{slash}_rels/{file}.rels"))
 }
 
 /// Reads the relationships of a part in `folder`.

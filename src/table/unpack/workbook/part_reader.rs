@@ -10,6 +10,7 @@ use tr::tr;
 
 use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::unpack::workbook::limits::MAX_TEXT_BYTES;
+use crate::table::unpack::workbook::part_encoding::Utf8Part;
 
 /// The events of a part. An empty element is a start and an end. Names are compared without their
 /// prefixes, since some programs write all elements with one.
@@ -20,7 +21,8 @@ pub(crate) struct PartReader<R: Read> {
 
 impl<R: Read> PartReader<R> {
     pub(crate) fn new(part: R) -> Self {
-        let limited = EventLimit { inner: BufReader::new(part), left: MAX_TEXT_BYTES };
+        let inner = BufReader::new(Utf8Part::new(part));
+        let limited = EventLimit { inner, left: MAX_TEXT_BYTES };
         let mut xml = Reader::from_reader(limited);
         let config = xml.config_mut();
         config.expand_empty_elements = true;
@@ -187,7 +189,7 @@ const LIMIT_REACHED: io::ErrorKind = io::ErrorKind::FileTooLarge;
 /// Ends with an error once an event takes more than [`MAX_TEXT_BYTES`], all of which would be in
 /// memory.
 struct EventLimit<R> {
-    inner: BufReader<R>,
+    inner: BufReader<Utf8Part<R>>,
     left: usize,
 }
 

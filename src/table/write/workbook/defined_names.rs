@@ -1,0 +1,172 @@
+//! Extends the names of a workbook that hold the rows of the table.
+
+use quick_xml::escape::unescape;
+use quick_xml::events::Event;
+
+use crate::table::unpack::workbook::error::WorkbookError;
+use crate::table::unpack::workbook::part_reader::attribute;
+use crate::table::write::workbook::cell_range::{CellRange, column_letters};
+use crate::table::write::workbook::part_edits::{PartEdits, PlacedEvents};
+
+/// The name that spreadsheets give to the range of a filter.
+const FILTER_NAME: &str = "_xlnm._FilterDatabase";
+/// The beginning of names that spreadsheets use themselves.
+const RESERVED_PREFIX: &str = "_xlnm.";
+/// The name of the range that is printed.
+const PRINT_NAME: &str = "_xlnm.Print_Area";
+/// The beginning of the names of ranges that a query fills.
+const QUERY_PREFIX: &str = "ExternalData_";
+
+/// The rows of the table and the columns that they get.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GrownTable {
+    /// The table as it was, from its header on.
+    pub range: CellRange,
+    /// The last new column, from 0.
+    pub last_column: u32,
+}
+
+impl GrownTable {
+    /// A filter or a sort, which must move whole rows, with the new columns.
+    #[must_use]
+    pub(crate) fn grown_filter(&self, filter: &CellRange) -> Option<CellRange> {
+        let is_left = filter.left <= self.range.right && filter.right < self.last_column;
+        (is_left && filter.shares_rows(&self.range))
+            .then_some(CellRange { right: self.last_column, ..*filter })
+    }
+
+    /// Whether a range is that of the table: all of its columns, and rows of it.
+    fn is_held_by(&self, range: &CellRange) -> bool {
+        range.left <= self.range.left
+            && range.right == self.range.right
+            && self.range.left < self.range.right
+            && range.shares_rows(&self.range)
+    }
+}
+
+/// The XML of the workbook part with the names that hold the table on `sheet` extended; `None` if
+/// there is none.
+pub(crate) fn extend_names(
+    xml: &str,
+    sheet: &str,
+    table: &GrownTable,
+) -> Result<Option<String>, WorkbookError> {
+    let (mut events, mut edits) = (PlacedEvents::new(xml), PartEdits::default());
+    let mut name: Option<(String, usize)> = None;
+    while let Some((event, place)) = events.next_event()? {
+        match event {
+            Event::Start(tag) if tag.local_name().as_ref() == "definedName" => {
+                name = attribute(&tag, "name")?.map(|name| (name, place.end));
+            }
+            Event::End(tag) if tag.local_name().as_ref() == "definedName" => {
+                let Some((name, start)) = name.take() else { continue };
+                let text = xml.get(start..place.start).unwrap_or_default();
+                if let Some(extended) = extended_reference(&name, text, sheet, table) {
+                    edits.replace(start..place.start, extended);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(edits.apply(xml))
+}
+
+/// The text of a name, if it holds the table, with the new columns.
+fn extended_reference(name: &str, text: &str, sheet: &str, table: &GrownTable) -> Option<String> {
+    if name.starts_with(QUERY_PREFIX) {
+        return None;
+    }
+    let (raw_sheet, reference) = text.rsplit_once('!')?;
+    if !is_sheet(raw_sheet, sheet) {
+        return None;
+    }
+    let range = CellRange::parse(reference)?;
+    let is_extended = match name {
+        FILTER_NAME => table.grown_filter(&range).is_some(),
+        PRINT_NAME => table.is_held_by(&range),
+        name => !name.starts_with(RESERVED_PREFIX) && table.is_held_by(&range),
+    };
+    if !is_extended {
+        return None;
+    }
+    let last = reference.rfind(':')? + 1;
+    let (first, last) = reference.split_at(last);
+    let letters = last.trim_start_matches('$').find(|c: char| !c.is_ascii_alphabetic())?;
+    let dollars = last.len() - last.trim_start_matches('$').len();
+    let row = last.get(dollars + letters..)?;
+    let column = column_letters(table.last_column);
+    Some(format!("{raw_sheet}!{first}{dollar}{column}{row}", dollar = &last[..dollars]))
+}
+
+/// Whether the text before the `!` of a reference names the sheet. Spreadsheets ignore case.
+fn is_sheet(raw: &str, sheet: &str) -> bool {
+    let Ok(name) = unescape(raw) else { return false };
+    let name = name.trim();
+    let name = match name.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(quoted) => quoted.replace("''", "'"),
+        None => name.to_owned(),
+    };
+    name.to_lowercase() == sheet.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> GrownTable {
+        GrownTable { range: CellRange::parse("A3:F36").unwrap(), last_column: 10 }
+    }
+
+    #[test]
+    fn names_that_hold_the_table_get_the_new_columns() {
+        for (name, text, expected) in [
+            (FILTER_NAME, "在职!$A$3:$F$36", Some("在职!$A$3:$K$36")),
+            (FILTER_NAME, "在职!$A$3:$D$36", Some("在职!$A$3:$K$36")),
+            ("员工", "'在职'!$A$3:$F$36", Some("'在职'!$A$3:$K$36")),
+            ("员工", "在职!A4:F36", Some("在职!A4:K36")),
+            (PRINT_NAME, "在职!$A$1:$F$36", Some("在职!$A$1:$K$36")),
+            // Other columns, other rows, other sheets, other kinds.
+            ("手机", "在职!$F$4:$F$36", None),
+            ("宽", "在职!$A$3:$H$36", None),
+            ("标题", "在职!$A$1:$F$2", None),
+            ("员工", "离职!$A$3:$F$36", None),
+            ("两处", "在职!$A$3:$F$36,在职!$H$1:$H$2", None),
+            ("_xlnm.Print_Titles", "在职!$A$3:$F$3", None),
+            ("_xlnm.Criteria", "在职!$A$3:$F$36", None),
+            ("ExternalData_1", "在职!$A$3:$F$36", None),
+            ("值", "OFFSET(在职!$A$3,0,0)", None),
+            ("值", "在职!#REF!", None),
+            ("值", "\"!\"", None),
+        ] {
+            let found = extended_reference(name, text, "在职", &table());
+            assert_eq!(found.as_deref(), expected, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn a_column_alone_is_a_list_and_stays_one() {
+        let list = GrownTable { range: CellRange::parse("A1:A9").unwrap(), last_column: 5 };
+        assert_eq!(extended_reference("列表", "s!$A$2:$A$9", "s", &list), None);
+        assert!(extended_reference(FILTER_NAME, "s!$A$1:$A$9", "s", &list).is_some());
+    }
+
+    #[test]
+    fn sheets_are_compared_as_spreadsheets_do() {
+        for (raw, sheet) in
+            [("Staff", "staff"), ("'it''s'", "it's"), ("&apos;a&amp;b&apos;", "A&b")]
+        {
+            assert!(is_sheet(raw, sheet), "{raw}");
+        }
+        assert!(!is_sheet("[1]Staff", "Staff"));
+    }
+
+    #[test]
+    fn everything_else_in_the_part_keeps_its_bytes() {
+        let xml = "<x:workbook>\r\n<!-- n --><x:definedNames><x:definedName name='a' hidden=\"1\">\
+                   S!$A$3:$F$36</x:definedName><x:definedName name=\"b\">S!$A$1</x:definedName>\
+                   </x:definedNames></x:workbook>";
+        let expected = xml.replace("$F$36", "$K$36");
+        assert_eq!(extend_names(xml, "S", &table()).unwrap().unwrap(), expected);
+        assert_eq!(extend_names(xml, "T", &table()).unwrap(), None);
+    }
+}
