@@ -6,6 +6,8 @@ pub(crate) mod hints;
 pub(crate) mod html;
 pub(crate) mod html_chart;
 pub(crate) mod html_sections;
+pub(crate) mod json_location;
 pub(crate) mod run_summary;
 pub(crate) mod text;
 pub(crate) mod timeline;
+pub(crate) mod unresolved_list;

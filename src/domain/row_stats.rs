@@ -42,6 +42,12 @@ impl RowStats {
         }
     }
 
+    /// Counts a row that keeps its earlier answer and is not about a person: nobody has to correct
+    /// its number.
+    pub(crate) fn count_kept_non_person(&mut self) {
+        self.by_invalid_kind[InvalidKind::NonPerson as usize] += 1;
+    }
+
     fn flush_last_country(&mut self) {
         let (country, counts) = std::mem::take(&mut self.last_country);
         let sums = self.by_country.entry(country).or_default();

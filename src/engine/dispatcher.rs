@@ -30,7 +30,7 @@ use crate::engine::fail_fast::FailFast;
 use crate::engine::in_flight::{
     Call, Completion, FinishedCall, FinishedTokenRequest, InFlight, TokenRequest,
 };
-use crate::engine::limits::{BATCH_ROWS, RowBatch, RunLimits};
+use crate::engine::limits::{BATCH_ROWS, EarlierAnswer, RowBatch, RunLimits};
 use crate::engine::lookup::{Abort, Action, Lookup, TokenInUse};
 use crate::engine::recent_answers::RecentAnswers;
 use crate::engine::reorder::{Answer, Chunk, ReorderBuffer};
@@ -132,12 +132,12 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         (self.emit)(&Event::RowsRead(rows.end - rows.start));
         for row in rows {
             let prefetched = prefetched.next();
-            match self.reorder.earlier_status(row).filter(|status| !status.is_retryable()) {
-                Some(status) => {
+            match self.reorder.earlier_answer(row) {
+                Some(EarlierAnswer::Kept(status)) => {
                     self.totals.rows_kept += 1;
                     self.settle(row, Answer::for_kept_row(status));
                 }
-                None => self.resolve_row(WaitingRow { row, nth: 0 }, None, prefetched),
+                _ => self.resolve_row(WaitingRow { row, nth: 0 }, None, prefetched),
             }
         }
     }

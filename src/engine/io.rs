@@ -2,6 +2,7 @@
 
 pub(crate) mod batch_receiver;
 pub(crate) mod reader;
+pub(crate) mod retry;
 pub(crate) mod row_format;
 pub(crate) mod unresolved;
 pub(crate) mod writer;

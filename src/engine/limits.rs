@@ -23,12 +23,24 @@ pub struct RowBatch<L> {
     /// in which they are tried.
     pub mobiles: Vec<Result<Mobile, Invalid>>,
     pub numbers_per_row: NonZeroUsize,
-    /// The statuses that the rows already have, one per row; empty if the rows have none yet.
-    pub earlier_statuses: Vec<Status>,
+    /// The answers that the rows already have, one per row; empty if the table has none yet.
+    pub earlier_answers: Vec<EarlierAnswer>,
     /// How many bytes of the input the rows take.
     pub source_bytes: u64,
     /// The stored answers of the numbers, if they were looked up.
     pub prefetched: Prefetched,
+}
+
+/// The answer that a row of a resolved table already has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlierAnswer {
+    /// The row keeps the answer with this status and is not asked.
+    Kept(Status),
+    /// The row is asked. If the run ends first, it keeps the answer with this status.
+    Retried(Status),
+    /// The row is asked, because the answer is not about its number. If the run ends first, the row
+    /// is `pending`.
+    Discarded,
 }
 
 /// The limits of a run.

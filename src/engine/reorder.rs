@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
-use crate::engine::limits::{BATCH_ROWS, RowBatch};
+use crate::engine::limits::{BATCH_ROWS, EarlierAnswer, RowBatch};
 
 /// How long answered rows wait for others to fill a batch while a number waits for its call: the
 /// writer is not woken for each row.
@@ -78,7 +78,7 @@ struct OpenBatch<L> {
     mobiles: Vec<Result<Mobile, Invalid>>,
     numbers_per_row: NonZeroUsize,
     /// One per row, or empty.
-    earlier_statuses: Vec<Status>,
+    earlier_answers: Vec<EarlierAnswer>,
 }
 
 impl<L> Default for ReorderBuffer<L> {
@@ -96,7 +96,7 @@ impl<L> Default for ReorderBuffer<L> {
 impl<L> ReorderBuffer<L> {
     /// Adds the rows of a batch and returns their numbers.
     pub fn push(&mut self, batch: RowBatch<L>) -> Range<u64> {
-        let RowBatch { payload, mobiles, numbers_per_row, earlier_statuses, .. } = batch;
+        let RowBatch { payload, mobiles, numbers_per_row, earlier_answers, .. } = batch;
         let first_row = self.first_row + self.answers.len() as u64;
         let rows = mobiles.len() / numbers_per_row;
         if rows > 0 {
@@ -106,7 +106,7 @@ impl<L> ReorderBuffer<L> {
                 rows: 0..rows,
                 mobiles,
                 numbers_per_row,
-                earlier_statuses,
+                earlier_answers,
             });
             self.answers.extend(std::iter::repeat_n(None, rows));
         }
@@ -123,14 +123,14 @@ impl<L> ReorderBuffer<L> {
         &batch.mobiles[start..start + batch.numbers_per_row.get()]
     }
 
-    /// The status that a row already had when it was read.
+    /// The answer that a row already had when it was read; `None` if its table has no answers.
     ///
     /// # Panics
     /// If the row is not in the window.
     #[must_use]
-    pub fn earlier_status(&self, row: u64) -> Option<Status> {
+    pub fn earlier_answer(&self, row: u64) -> Option<EarlierAnswer> {
         let (batch, index) = self.locate(row);
-        (!batch.earlier_statuses.is_empty()).then(|| batch.earlier_statuses[index])
+        (!batch.earlier_answers.is_empty()).then(|| batch.earlier_answers[index])
     }
 
     /// The batch of a row, and the index of the row in it.
@@ -143,7 +143,12 @@ impl<L> ReorderBuffer<L> {
     /// Settles a row that is not attempted: it keeps the answer that it already had, or gets
     /// `pending`. Returns its status.
     pub fn skip(&mut self, row: u64, pending: Answer) -> Status {
-        let answer = self.earlier_status(row).map_or(pending, Answer::for_kept_row);
+        let answer = match self.earlier_answer(row) {
+            Some(EarlierAnswer::Kept(status) | EarlierAnswer::Retried(status)) => {
+                Answer::for_kept_row(status)
+            }
+            Some(EarlierAnswer::Discarded) | None => pending,
+        };
         let status = answer.outcome.status;
         self.skipped_rows += u64::from(self.settle(row, answer));
         status
@@ -263,28 +268,39 @@ mod tests {
     #[test]
     fn a_row_that_is_not_attempted_keeps_its_earlier_status() {
         let mut reorder = ReorderBuffer::default();
-        let batch = |earlier_statuses: &[Status], rows| RowBatch {
+        let batch = |earlier_answers: &[EarlierAnswer], rows| RowBatch {
             source_bytes: 0,
             payload: (),
             mobiles: vec![Err(Invalid::Empty); rows],
             numbers_per_row: NonZeroUsize::MIN,
-            earlier_statuses: earlier_statuses.to_vec(),
+            earlier_answers: earlier_answers.to_vec(),
             prefetched: Prefetched::default(),
         };
-        reorder.push(batch(&[Status::Found, Status::Failed], 2));
+        let answers = [
+            EarlierAnswer::Kept(Status::Found),
+            EarlierAnswer::Retried(Status::Failed),
+            EarlierAnswer::Discarded,
+        ];
+        reorder.push(batch(&answers, 3));
         reorder.push(batch(&[], 1));
-        let earlier = [0, 1, 2].map(|row| reorder.earlier_status(row));
-        assert_eq!(earlier, [Some(Status::Found), Some(Status::Failed), None]);
+        let earlier = [0, 1, 2, 3].map(|row| reorder.earlier_answer(row));
+        assert_eq!(earlier, [Some(answers[0]), Some(answers[1]), Some(answers[2]), None]);
         let pending = Answer::new(0, Arc::new(Outcome::pending("a limit")));
         reorder.settle(0, Answer::for_kept_row(Status::Found));
         assert_eq!(reorder.skip(1, pending.clone()), Status::Failed);
         assert_eq!(reorder.skip(2, pending.clone()), Status::Pending);
+        assert_eq!(reorder.skip(3, pending.clone()), Status::Pending);
         assert!(!reorder.is_complete());
         let sent: Vec<_> =
             std::iter::from_fn(|| reorder.pop_chunk()).flat_map(|chunk| chunk.answers).collect();
         assert_eq!(
             sent,
-            [Answer::for_kept_row(Status::Found), Answer::for_kept_row(Status::Failed), pending]
+            [
+                Answer::for_kept_row(Status::Found),
+                Answer::for_kept_row(Status::Failed),
+                pending.clone(),
+                pending,
+            ]
         );
         // Skipped rows count although they were sent.
         assert!(reorder.is_empty() && !reorder.is_complete());
@@ -311,7 +327,7 @@ mod tests {
                     payload: batch,
                     mobiles,
                     numbers_per_row,
-                    earlier_statuses: Vec::new(),
+                    earlier_answers: Vec::new(),
                     prefetched: Prefetched::default(),
                 });
                 expected.extend((0..*rows).map(|row| (batch, row)));

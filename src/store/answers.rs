@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use roaring::RoaringTreemap;
+
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
+use crate::store::disk::database::StateError;
 use crate::store::disk::disk_store::{DiskStore, Flushed};
-use crate::store::disk::prefetch::{Prefetched, Prefetcher, StoredAnswer};
+use crate::store::disk::prefetch::{Prefetched, Prefetcher, StoredAnswer, StoredRecords};
 use crate::store::disk::record::is_definitive;
 use crate::store::disk::writer::WriteError;
 use crate::store::memory::MemoryStore;
@@ -28,6 +31,17 @@ impl Answers {
     /// One [`Prefetcher`] per thread; none without a disk store.
     pub fn prefetchers(&mut self, threads: usize) -> Vec<Prefetcher> {
         self.disk.as_mut().map(|disk| disk.prefetchers(threads)).unwrap_or_default()
+    }
+
+    /// See [`DiskStore::records`]; none without a disk store.
+    #[must_use]
+    pub(crate) fn records(&self) -> Option<StoredRecords> {
+        self.disk.as_ref().map(DiskStore::records)
+    }
+
+    /// See [`DiskStore::record_changed_rows`].
+    pub(crate) fn record_changed_rows(&self, rows: &RoaringTreemap) -> Result<(), StateError> {
+        self.disk.as_ref().map_or(Ok(()), |disk| disk.record_changed_rows(rows))
     }
 
     /// See [`DiskStore::on_prefetched`].

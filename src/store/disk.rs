@@ -8,5 +8,6 @@ pub(crate) mod output_records;
 pub(crate) mod prefetch;
 pub(crate) mod read_only;
 pub(crate) mod record;
+pub(crate) mod resolved_files;
 pub(crate) mod sessions;
 pub(crate) mod writer;

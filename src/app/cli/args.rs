@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use humantime::DurationError;
@@ -19,6 +19,7 @@ use crate::app::cli::shared_args::{
 };
 use crate::app::cli::whole_number::{self, MAX_COUNT};
 use crate::app::i18n::language::Language;
+use crate::domain::outcome::Status;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::raw::encoding::Encoding;
 
@@ -123,21 +124,35 @@ pub struct ResolveArgs {
     /// CSV (also .gz, .zst) or Excel workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
-    /// Output CSV [default: NAME.resolved.csv]
+    /// Output [default: NAME.resolved.csv or .xlsx]
     ///
-    /// The default is next to the input; - is standard output
+    /// The name says the format: .csv and .txt are text, .gz and .zst compressed text, .xlsx is a
+    /// workbook; .xlsm is the copy of an .xlsm. The default is next to the input, in its own
+    /// format; - is standard output
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = None::<&str>)]
     pub output: Option<PathBuf>,
+    /// Format of an output whose name does not say it
+    ///
+    /// Also changes the default name: with csv, the output of a workbook is NAME.resolved.csv
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "DINGMAP_OUTPUT_FORMAT",
+        value_enum,
+        help_heading = "File format"
+    )]
+    pub output_format: Option<OutputFormat>,
     /// Also write the rows that may succeed on a retry
     ///
-    /// The rows are written as they were read, so that the file can be the input of the retry; - is
-    /// standard output
+    /// The rows are written as they were read, so that the file can be the input of the retry. Its
+    /// own name says the format; - is standard output
     #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = None::<&str>)]
     pub failed: Option<PathBuf>,
-    /// Retry only the failed and pending rows of a resolved file, in place
+    /// Ask the failed, pending and corrected rows of a resolved file again, in place
     ///
-    /// All other rows stay unchanged, to the byte. With --output, the input file stays unchanged
-    /// too
+    /// Asks the rows whose status is failed, pending or empty, the invalid rows whose number can be
+    /// sent now, and the rows whose number is not the one that was asked. All other rows stay
+    /// unchanged, to the byte. With --output, the input file stays unchanged too
     #[arg(
         long,
         env = "DINGMAP_RETRY_FAILED",
@@ -146,6 +161,19 @@ pub struct ResolveArgs {
         help_heading = "Input and output"
     )]
     pub retry_failed: bool,
+    /// As --retry-failed, for rows with these statuses instead of failed and pending
+    ///
+    /// Such as not_found,bad_number. Rows without a status, and rows whose number was corrected,
+    /// are asked again too
+    #[arg(
+        long,
+        value_name = "STATUS,...",
+        env = "DINGMAP_RETRY",
+        value_parser = status_parser(),
+        value_delimiter = ',',
+        help_heading = "Input and output"
+    )]
+    pub retry: Vec<Status>,
     /// Compare the results with the user ids in this column
     ///
     /// Appends a column `expected` with match, mismatch, rounded or missing. The cell is empty if
@@ -392,11 +420,23 @@ pub struct MergeArgs {
     #[arg(required = true, value_name = "SHARD")]
     pub shards: Vec<PathBuf>,
 
-    /// Output CSV [default: NAME.resolved.csv]
+    /// Output [default: NAME.resolved.csv or .xlsx]
     ///
-    /// The default is next to the input; - is standard output
+    /// The name says the format, as for resolve. The default is next to the input, in its own
+    /// format; - is standard output
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = None::<&str>)]
     pub output: Option<PathBuf>,
+    /// Format of an output whose name does not say it
+    ///
+    /// Also changes the default name, as for resolve
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "DINGMAP_OUTPUT_FORMAT",
+        value_enum,
+        help_heading = "File format"
+    )]
+    pub output_format: Option<OutputFormat>,
     #[command(flatten)]
     pub reader: ReaderArgs,
     #[command(flatten)]
@@ -457,8 +497,30 @@ pub struct SandboxArgs {
     /// Serve HTTPS, with a certificate made at startup; the output names the file for --ca-file
     #[arg(long, env = "DINGMAP_TLS")]
     pub tls: bool,
+    /// Form of the user ids
+    #[arg(long, value_name = "FORM", env = "DINGMAP_IDS", value_enum, default_value_t)]
+    pub ids: IdChoice,
     #[command(flatten)]
     pub messages: MessageArgs,
+}
+
+/// Formats that `--output-format` can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Text in the dialect of the input
+    Csv,
+    /// A workbook
+    Xlsx,
+}
+
+/// Forms of the sandbox's user ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum IdChoice {
+    /// `u` and the last eight digits of the number
+    #[default]
+    Short,
+    /// 17 to 19 digits, some with leading zeros, which a spreadsheet would round
+    Numeric,
 }
 
 /// Definitive statuses that `--fail-on` can count as failures.
@@ -466,6 +528,15 @@ pub struct SandboxArgs {
 pub enum FailOn {
     /// Rows with the status `not_found`.
     NotFound,
+}
+
+/// Parses a status by its name.
+fn status_parser() -> impl TypedValueParser<Value = Status> {
+    let names = Status::ALL.map(Status::name);
+    PossibleValuesParser::new(names).try_map(|name| {
+        let status = Status::ALL.into_iter().find(|status| status.name() == name);
+        status.ok_or_else(|| name.clone())
+    })
 }
 
 /// Parses a duration such as `500ms`, `30s` or `15m`, of at most 100 days.

@@ -119,7 +119,7 @@ pub(crate) const TOPICS: &str = "Topics:
   workbooks     Excel workbooks and compressed files
   dry-run       what `dingmap plan` shows
   resume        the state file: what it keeps, and how a run continues
-  retry         asking the failed rows again
+  retry         correcting numbers, asking failed rows again
   expect        comparing with user ids on file
   compare       what `dingmap diff` shows: two results, row by row
   shards        one table in parts, on several machines

@@ -16,11 +16,11 @@ use crate::app::cli::args::{MergeArgs, ResolveArgs};
 use crate::app::cli::env;
 use crate::app::cli::input_args::{ApiArgs, MainlandChoice, NumberArgs, OnOff, ReaderArgs};
 use crate::app::cli::network;
+use crate::app::cli::output_format::{InputKind, default_output_path};
 use crate::app::cli::secret_file;
 use crate::app::exit::{Exit, Failure};
 use crate::clock;
 use crate::domain::number::mobile;
-use crate::domain::shard::Shard;
 use crate::engine::backoff::RetryPolicy;
 use crate::engine::io::row_format::RowOptions;
 use crate::engine::limits::RunLimits;
@@ -28,6 +28,8 @@ use crate::sandbox::script::Script;
 use crate::table::detect::dialect::Dialect;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::prescan::Prescan;
+use crate::table::raw::row_numbers::RowNumbers;
+use crate::table::write::format::TableFormat;
 use crate::table::write::sink::SinkOptions;
 
 /// Endpoint, credentials and connection settings.
@@ -189,6 +191,7 @@ pub(crate) fn reader_options(args: &ReaderArgs, rows: &RowOptions) -> SourceOpti
         extra_columns: rows.extra_columns(),
         optional_columns: rows.optional_columns(),
         missing_values: Arc::default(),
+        row_numbers: RowNumbers::default(),
         trusts_quotes: false,
         required_numbers: None,
         allow_empty: false,
@@ -225,6 +228,7 @@ pub(crate) fn output_columns(args: &ResolveArgs) -> Result<RowOptions, Failure> 
         mainland: mainland_format(&args.api),
         expected_column: args.expect.clone(),
         has_answers: args.retry_failed,
+        retry_statuses: args.retry.clone(),
         shard: args.sharding.shard,
     })
 }
@@ -239,10 +243,24 @@ const MIN_APPENDED_BYTES: u64 = 12;
 /// conversion.
 pub(crate) fn output_style(
     args: &ResolveArgs,
+    format: TableFormat,
     dialect: Dialect,
     prescan: Option<&Prescan>,
 ) -> Result<SinkOptions, Failure> {
     let Dialect { encoding: input, delimiter, .. } = dialect;
+    let rows = prescan.map(|prescan| prescan.rows);
+    if format.is_workbook() {
+        let is_text = || InputKind::from_path(&args.input) == InputKind::Text;
+        if args.reader.lossy_cells && is_text() {
+            let text = tr!(
+                "--lossy-cells keeps bytes that are invalid {input}, which a workbook cannot hold: \
+                 name a .csv file with --output, or remove --lossy-cells",
+                input
+            );
+            return Err(Failure::with_message(Exit::Usage, text));
+        }
+        return Ok(SinkOptions { format, rows, ..SinkOptions::default() });
+    }
     let encoding = args.output_encoding.unwrap_or(input);
     if args.reader.lossy_cells && encoding != input {
         let text = tr!(
@@ -275,6 +293,8 @@ pub(crate) fn output_style(
         copied + if args.retry_failed { 0 } else { prescan.rows * MIN_APPENDED_BYTES }
     });
     Ok(SinkOptions {
+        format,
+        rows,
         encoding: Some(encoding),
         write_bom: args.output_bom,
         excel_safe: args.excel_safe,
@@ -338,41 +358,20 @@ pub(crate) fn output_path(args: &ResolveArgs) -> PathBuf {
     if args.retry_failed {
         return args.input.clone();
     }
-    default_output_path(&args.input, args.sharding.shard)
+    default_output_path(&args.input, args.sharding.shard, args.output_format)
 }
 
 /// The output path of `merge`.
 #[must_use]
 pub(crate) fn merge_output_path(args: &MergeArgs) -> PathBuf {
-    args.output.clone().unwrap_or_else(|| default_output_path(&args.input, None))
+    let default = || default_output_path(&args.input, None, args.output_format);
+    args.output.clone().unwrap_or_else(default)
 }
 
 /// Whether the path may be the default output path of an input.
 #[must_use]
 pub(crate) fn is_default_output_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains(".resolved."))
-}
-
-/// `NAME.resolved.csv` (with the shard, if any) next to the input; standard output for standard
-/// input.
-#[must_use]
-pub(crate) fn default_output_path(input: &Path, shard: Option<Shard>) -> PathBuf {
-    if input == Path::new("-") {
-        return PathBuf::from("-");
-    }
-    let is_compressed = input
-        .extension()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
-    // The output is not compressed.
-    let plain = if is_compressed { input.with_extension("") } else { input.to_owned() };
-    let mut name = plain.file_stem().unwrap_or(plain.as_os_str()).to_owned();
-    name.push(".resolved");
-    if let Some(shard) = shard {
-        name.push(".");
-        name.push(shard.to_file_label());
-    }
-    name.push(".csv");
-    input.with_file_name(name)
 }
 
 #[cfg(test)]
@@ -477,22 +476,17 @@ mod tests {
     }
 
     #[test]
-    fn the_default_output_is_next_to_the_input() {
-        for (input, expected) in [
-            ("a/staff.csv", "a/staff.resolved.csv"),
-            ("staff", "staff.resolved.csv"),
-            ("-", "-"),
-            ("a.b.tsv", "a.b.resolved.csv"),
-            ("a/staff.csv.gz", "a/staff.resolved.csv"),
-            ("staff.ZST", "staff.resolved.csv"),
-            (".gz", ".gz.resolved.csv"),
-            ("a.xlsx", "a.resolved.csv"),
+    fn the_output_is_the_named_one_the_default_or_the_input() {
+        for (line, expected) in [
+            (&["a.csv", "-o", "x"][..], "x"),
+            (&["a.csv"], "a.resolved.csv"),
+            (&["a.xlsx"], "a.resolved.xlsx"),
+            (&["a.xlsx", "--output-format", "csv"], "a.resolved.csv"),
+            (&["a.xlsx", "--shard", "1/3"], "a.resolved.1-of-3.csv"),
+            (&["a.xlsx", "--retry-failed"], "a.xlsx"),
         ] {
-            assert_eq!(output_path(&args(&[input])), Path::new(expected));
-            let shard = expected.replace(".resolved", ".resolved.1-of-3");
-            assert_eq!(output_path(&args(&[input, "--shard", "1/3"])), Path::new(&shard));
+            assert_eq!(output_path(&args(line)), Path::new(expected), "{line:?}");
         }
-        assert_eq!(output_path(&args(&["-", "-o", "x"])), Path::new("x"));
     }
 
     #[test]

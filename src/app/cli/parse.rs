@@ -250,6 +250,7 @@ fn parse_args(
         Command::State(state) => check_shared_state_args(state, matches, to_error)?,
         Command::Diff(diff) => read_columns_from_env(&mut diff.column, matches, to_error)?,
         Command::Resolve(resolve) => {
+            resolve.retry_failed |= !resolve.retry.is_empty();
             let (reader, state) = (&mut resolve.reader, &mut resolve.state);
             apply_state_precedence(reader, state, matches, origin, to_error)?;
             let sandbox_requested = resolve.sandbox;

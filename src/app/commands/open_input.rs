@@ -10,7 +10,7 @@ use tr::tr;
 use crate::app::cli::args::ResolveArgs;
 use crate::app::cli::input_args::{ContentArgs, ReaderArgs};
 use crate::app::cli::options;
-use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
+use crate::app::commands::resolve::retry_failed::{self, RecordComparison, ResolvedScan};
 use crate::app::exit::{Exit, Failure};
 use crate::app::report::text;
 use crate::app::signals::Signals;
@@ -18,7 +18,10 @@ use crate::domain::number::cell::looks_like_mobile;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
 use crate::domain::number::plausible::{could_be_number, is_date};
 use crate::domain::redact;
+use crate::domain::rounded_id::IdSurvey;
+use crate::engine::io::retry::RetryRules;
 use crate::engine::io::row_format::{RowFormat, RowOptions};
+use crate::store::disk::prefetch::StoredRecords;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::detect::header_words::{HeaderMatch, is_other_phone, match_header};
@@ -27,7 +30,7 @@ use crate::table::prescan::{Prescan, prescan};
 use crate::table::raw::encoding::Encoding;
 use crate::table::source::{Source, SourceError};
 use crate::table::unpack::container::{self, ContainerError, UnpackOptions};
-use crate::table::unpack::workbook::SheetFit;
+use crate::table::unpack::workbook::{SheetFit, SheetOrigin};
 
 pub(crate) struct OpenedInput {
     pub source: Source,
@@ -37,8 +40,8 @@ pub(crate) struct OpenedInput {
     pub prescan: Option<Prescan>,
     /// The answers that a regular file already has.
     pub resolved_scan: Option<ResolvedScan>,
-    /// Whether the input is compressed or a workbook.
-    pub is_packed: bool,
+    /// The sheet of a workbook that the rows come from.
+    pub origin: Option<SheetOrigin>,
 }
 
 pub(crate) struct InputSpec<'a> {
@@ -71,7 +74,7 @@ fn open_with_prescan(
         });
     }
     if row_options.has_answers {
-        let (scanned, resolved) = input.scan_resolved(row_options)?;
+        let (scanned, resolved) = input.scan_resolved(row_options, rules)?;
         return Ok(OpenedInput {
             prescan: Some(scanned),
             resolved_scan: Some(resolved),
@@ -92,6 +95,27 @@ pub(crate) async fn open_interruptible(
     let (rules, row_options) = (options::number_rules(&args.numbers), row_options.clone());
     let open = move || open_with_prescan(&path, &reader, &content, rules, &row_options);
     signals.run_blocking(open, tr!("interrupted before the first call")).await?
+}
+
+/// Compares the answers of a resolved table with those in the state. Reads the whole input.
+pub(crate) async fn compare_with_state(
+    args: &ResolveArgs,
+    row_options: &RowOptions,
+    user_ids: IdSurvey,
+    records: StoredRecords,
+    signals: &mut Signals,
+) -> Result<RecordComparison, Failure> {
+    let (path, reader, content) = (args.input.clone(), args.reader.clone(), args.content.clone());
+    let (rules, row_options) = (options::number_rules(&args.numbers), row_options.clone());
+    let compare = move || {
+        let input = InputSpec::from_args(&path, &reader, &content, rules, &row_options);
+        let source = input.open()?.source;
+        let format = row_format(&row_options, &source, &path)?.with_user_ids(user_ids);
+        let retry_rules = RetryRules::new(&row_options.retry_statuses);
+        retry_failed::compare_with_state(source, &path, rules, &format, &retry_rules, &records)
+            .map_err(|error| unreadable_input(&path, error))
+    };
+    signals.run_blocking(compare, tr!("interrupted before the first call")).await?
 }
 
 /// Opens the input for a command that reads it only once: without prescan.
@@ -196,16 +220,16 @@ impl<'a> InputSpec<'a> {
     /// Unreadable (3); usage (2) for a workbook without sheets, and for flags that do not fit the
     /// input.
     pub(crate) fn open(&self) -> Result<OpenedInput, Failure> {
-        let (opened, options) = self.unpack()?;
+        let (mut opened, options) = self.unpack()?;
+        let origin = opened.origin.take();
         let is_mobile = |cell: &str| looks_like_mobile(cell, self.region);
         let source = Source::open(opened.reader, &options, &is_mobile)
             .map_err(|error| unreadable_input(self.path, error))?;
         let name = text::input_name(self.path);
-        let is_packed = opened.description.is_some();
         let title = opened
             .description
             .map_or_else(|| name.clone(), |remark| tr!("{name} ({remark})", name, remark));
-        Ok(OpenedInput { source, title, prescan: None, resolved_scan: None, is_packed })
+        Ok(OpenedInput { source, title, prescan: None, resolved_scan: None, origin })
     }
 
     /// How well a sheet fits as the table of numbers, by the CSV of its first rows.
@@ -274,17 +298,23 @@ impl<'a> InputSpec<'a> {
         Ok(prescan)
     }
 
-    fn scan_resolved(&self, row_options: &RowOptions) -> Result<(Prescan, ResolvedScan), Failure> {
+    fn scan_resolved(
+        &self,
+        row_options: &RowOptions,
+        rules: NumberRules,
+    ) -> Result<(Prescan, ResolvedScan), Failure> {
         let unreadable = |error: anyhow::Error| unreadable_input(self.path, error);
         let source = self.open()?.source;
         let format = row_format(row_options, &source, self.path)?;
         let user_ids = retry_failed::survey_user_ids(source, &format)
             .map_err(|error| unreadable(error.into()))?;
         let format = format.with_user_ids(user_ids);
-        let (prescan, scan) =
-            retry_failed::scan_resolved(self.open()?.source, self.region, &format)
-                .map_err(|error| unreadable(error.into()))?;
-        Ok((prescan, ResolvedScan { user_ids, ..scan }))
+        let retry_rules = RetryRules::new(&row_options.retry_statuses);
+        let source = self.open()?.source;
+        let (prescan, mut scan) = retry_failed::scan_resolved(source, rules, &format, &retry_rules)
+            .map_err(|error| unreadable(error.into()))?;
+        scan.user_ids = user_ids;
+        Ok((prescan, scan))
     }
 
     /// # Errors
@@ -335,6 +365,7 @@ impl<'a> InputSpec<'a> {
         options.trusts_quotes = opened.delimiter.is_some();
         options.delimiter = opened.delimiter.or(options.delimiter);
         options.missing_values = Arc::new(mem::take(&mut opened.missing_values));
+        options.row_numbers = mem::take(&mut opened.row_numbers);
         options.read_sample_first = is_regular_file(self.path);
         Ok((opened, options))
     }

@@ -1,7 +1,5 @@
 //! The texts of the hints, for people and, with the numbers that led to them, for programs.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use tr::tr;
 
@@ -24,8 +22,19 @@ impl HintMessage {
     #[must_use]
     pub(crate) fn from_hint(hint: &Hint) -> Self {
         let mut hint = hint.clone();
-        if let Hint::Retry { file: Some(file), .. } = &mut hint {
-            *file = sanitize(file);
+        match &mut hint {
+            Hint::Retry { file, command, .. } => {
+                for text in file.iter_mut().chain(command) {
+                    *text = sanitize(text);
+                }
+            }
+            Hint::Correct { file: place, command, .. }
+            | Hint::CorrectSource { input: place, command, .. } => {
+                for text in [place, command] {
+                    *text = sanitize(text);
+                }
+            }
+            _ => {}
         }
         Self { text: hint.message(), hint }
     }
@@ -114,15 +123,29 @@ impl Hint {
             ),
             Self::Foreign { calls, of } => foreign_reply_message(calls, of),
             Self::Throttled { holds, limit, others, .. } => throttled_message(holds, limit, others),
-            Self::Retry { rows, file: Some(ref file) } => tr!(
-                "one row failed; to retry it, run the same command with {file} as its input and \
-                 --retry-failed, without --output"
-                    | "{n} rows failed; to retry only these rows, run the same command with {file} \
-                       as its input and --retry-failed, without --output"
-                        % rows,
-                file = shell_quote(file)
+            Self::Retry { rows, command: Some(ref command), .. } => tr!(
+                "one row failed; to ask it again, run: {command}"
+                    | "{n} rows failed; to ask them again, run: {command}" % rows,
+                command
             ),
-            Self::Retry { rows, file: None } => tr!(
+            Self::Correct { rows, ref file, ref command } => tr!(
+                "one row has no user id because of its number: correct the number in {file}, save \
+                 the file, and run: {command}"
+                    | "{n} rows have no user id because of their numbers: correct the numbers in \
+                       {file}, save the file, and run: {command}"
+                        % rows,
+                file,
+                command
+            ),
+            Self::CorrectSource { calls, ref input, ref command } => tr!(
+                "if you correct {input} instead, run this, which makes one call at most: {command}"
+                    | "if you correct {input} instead, run this, which makes {n} calls at most: \
+                       {command}"
+                        % calls,
+                input,
+                command
+            ),
+            Self::Retry { rows, command: None, .. } => tr!(
                 "one row failed; to retry only this row, add --max-age 1d --max-age-not-found 1d"
                     | "{n} rows failed; to retry only these rows, add --max-age 1d \
                        --max-age-not-found 1d"
@@ -144,9 +167,10 @@ impl Hint {
             ),
             Self::ExcelIds { rows } => tr!(
                 "Excel changes one user id when it opens the output (a leading zero, or 12 or more \
-                 digits): use --excel-safe, or import the column as text"
+                 digits): write a workbook (--output NAME.xlsx), or use --excel-safe"
                     | "Excel changes {n} user ids when it opens the output (leading zeros, or 12 \
-                       or more digits): use --excel-safe, or import the column as text"
+                       or more digits): write a workbook (--output NAME.xlsx), or use \
+                       --excel-safe"
                         % rows
             ),
             Self::Token => tr!(
@@ -164,11 +188,6 @@ fn foreign_reply_message(calls: u64, of: u64) -> String {
         calls,
         of
     )
-}
-
-fn shell_quote(file: &str) -> Cow<'_, str> {
-    // Only a NUL byte cannot be quoted, and no file name has one.
-    shlex::try_quote(file).unwrap_or(Cow::Borrowed(file))
 }
 
 fn throttled_message(holds: u64, limit: Limit, others: bool) -> String {

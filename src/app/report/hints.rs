@@ -96,6 +96,23 @@ pub(crate) enum Hint {
         rows: u64,
         /// The resolved file, as input of `--retry-failed`; `None` if no file is fit for that.
         file: Option<String>,
+        /// The command that asks them again.
+        command: Option<String>,
+    },
+    /// Rows have numbers that a person can correct in the output.
+    Correct {
+        rows: u64,
+        file: String,
+        /// The command that asks them again.
+        command: String,
+    },
+    /// The numbers can be corrected in the input instead.
+    CorrectSource {
+        /// Calls that the command makes at most.
+        calls: u64,
+        input: String,
+        /// The command of the run, with the answers that it keeps.
+        command: String,
     },
     /// Replies were so slow that `--workers` limited the rate.
     Workers {
@@ -141,6 +158,10 @@ pub(crate) struct RunFacts<'a> {
     pub mainland_prefixed: bool,
     /// The file that has every row with its answer; `None` if the output went elsewhere.
     pub output_file: Option<&'a str>,
+    /// The command that asks the rows of that file again that failed or were corrected.
+    pub retry_command: Option<&'a str>,
+    /// The input, and the command that reads it again and keeps the answers.
+    pub source_command: Option<(&'a str, &'a str)>,
     /// Whether a person may open the output in a spreadsheet, and its cells are not protected.
     pub excel_may_change: bool,
     /// Whether the answers outlive the run.
@@ -160,6 +181,7 @@ pub(crate) fn collect_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
         connection_hints,
         throttling_hints,
         retry_hints,
+        correction_hints,
         worker_hints,
         duplicate_hints,
         excel_hints,
@@ -288,7 +310,29 @@ fn retry_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     if rows == 0 || (facts.output_file.is_none() && !facts.answers_kept) {
         return Vec::new();
     }
-    vec![Hint::Retry { rows, file: facts.output_file.map(str::to_owned) }]
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    vec![Hint::Retry { rows, file: owned(facts.output_file), command: owned(facts.retry_command) }]
+}
+
+/// What a person can do about numbers: correct them in the output or in the input.
+fn correction_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let rows = |status| facts.totals.rows(status);
+    let others = facts.row_stats.invalid(InvalidKind::NonPerson);
+    let people = rows(Status::Invalid).saturating_sub(others);
+    let wrong = people + rows(Status::BadNumber) + rows(Status::NotFound);
+    if wrong == 0 {
+        return Vec::new();
+    }
+    let in_output = facts.output_file.zip(facts.retry_command).map(|(file, command)| {
+        Hint::Correct { rows: wrong, file: file.to_owned(), command: command.to_owned() }
+    });
+    let in_source = facts.source_command.filter(|_| facts.answers_kept);
+    let in_source = in_source.map(|(input, command)| Hint::CorrectSource {
+        calls: wrong + rows(Status::Failed) + rows(Status::Pending),
+        input: input.to_owned(),
+        command: command.to_owned(),
+    });
+    in_output.into_iter().chain(in_source).collect()
 }
 
 fn worker_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
@@ -339,6 +383,8 @@ mod tests {
         elapsed_secs: u64,
         workers: u16,
         file: bool,
+        /// Whether the commands for the next run are known.
+        commands: bool,
         token_only: bool,
     }
 
@@ -346,7 +392,15 @@ mod tests {
         fn new() -> Self {
             let (mut totals, row_stats) = (Totals::default(), RowStats::default());
             totals.rows_in = 1000;
-            Self { totals, row_stats, elapsed_secs: 60, workers: 16, file: true, token_only: false }
+            Self {
+                totals,
+                row_stats,
+                elapsed_secs: 60,
+                workers: 16,
+                file: true,
+                commands: false,
+                token_only: false,
+            }
         }
 
         fn rows(mut self, count: u64, status: Status, number: &str) -> Self {
@@ -381,6 +435,10 @@ mod tests {
                 endpoint: "https://oapi.dingtalk.io",
                 mainland_prefixed: false,
                 output_file: self.file.then_some("an $x.csv"),
+                retry_command: self.commands.then_some("dingmap resolve 'an $x.csv' -v"),
+                source_command: self
+                    .commands
+                    .then_some(("a.xlsx", "dingmap resolve a.xlsx --max-age 1d")),
                 excel_may_change: true,
                 answers_kept: true,
                 token_only: self.token_only,
@@ -545,10 +603,36 @@ mod tests {
             Run::new().rows(2, Status::Failed, MAINLAND).with(|totals| totals.rows_shared = 200);
         run.token_only = true;
         assert_eq!(run.kinds(), "retry duplicates token");
-        let message = "the same command with 'an $x.csv' as its input and --retry-failed";
-        assert!(run.hints()[0].message().contains(message));
         run.file = false;
         assert!(run.hints()[0].message().contains("--max-age 1d"));
+        (run.file, run.commands) = (true, true);
+        let message = "2 rows failed; to ask them again, run: dingmap resolve 'an $x.csv' -v";
+        assert_eq!(run.hints()[0].message(), message);
+    }
+
+    #[test]
+    fn wrong_numbers_can_be_corrected_in_the_output_or_in_the_input() {
+        let mut run = Run::new()
+            .rows(2, Status::NotFound, MAINLAND)
+            .rows(1, Status::BadNumber, MAINLAND)
+            .rows(4, Status::Failed, MAINLAND)
+            .rows(8, Status::OutOfScope, MAINLAND)
+            .invalid(3, InvalidKind::Empty)
+            .invalid(5, InvalidKind::NonPerson);
+        assert_eq!(run.kinds(), "out_of_scope retry");
+        run.commands = true;
+        assert_eq!(run.kinds(), "out_of_scope retry correct correct_source");
+        let texts: Vec<_> = run.hints().iter().map(Hint::message).collect();
+        assert_eq!(
+            texts[2],
+            "6 rows have no user id because of their numbers: correct the numbers in an $x.csv, \
+             save the file, and run: dingmap resolve 'an $x.csv' -v"
+        );
+        assert_eq!(
+            texts[3],
+            "if you correct a.xlsx instead, run this, which makes 10 calls at most: dingmap \
+             resolve a.xlsx --max-age 1d"
+        );
     }
 
     proptest! {

@@ -52,7 +52,11 @@ pub(crate) fn render_page(summary: &RunSummary) -> Result<String, serde_json::Er
                 }
                 main {
                     (html_sections::render_outcomes(&details.totals))
-                    @if let Some(rows) = html_sections::render_unresolved(&details.unresolved) {
+                    @if let Some(rows) = html_sections::render_unresolved(
+                        &details.unresolved,
+                        &details.person_columns,
+                        summary.input.sheet.as_deref(),
+                    ) {
                         (rows)
                     }
                     @if let Some(drawn) = html_chart::render_calls(&details.timeline) {

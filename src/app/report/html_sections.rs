@@ -8,10 +8,12 @@ use tr::tr;
 
 use crate::app::format::group_thousands;
 use crate::app::report::html_chart::{render_bar, render_stacked_bar};
-use crate::app::report::text::{describe_status, format_elapsed, format_latency};
+use crate::app::report::text::{format_elapsed, format_latency};
+use crate::app::report::unresolved_list::ORDER;
 use crate::domain::float::to_f64;
 use crate::domain::outcome::Status;
 use crate::domain::redact::sanitize;
+use crate::domain::status_text::{meaning, remedy};
 use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
 use crate::engine::io::unresolved::{StatusGroup, UnresolvedRows};
@@ -32,7 +34,7 @@ pub(crate) fn render_outcomes(totals: &Totals) -> Markup {
     let rows =
         Status::ALL.into_iter().filter(|status| totals.rows(*status) > 0).map(|status| CountRow {
             name: html! { code { (status.name()) } },
-            description: explain_status(status),
+            description: meaning(status),
             count: totals.rows(status),
             display_value: None,
             css_class: status.name(),
@@ -62,40 +64,31 @@ fn group_thousands_in(text: &str, count: u64) -> String {
     text.replacen(&count.to_string(), &group_thousands(count), 1)
 }
 
-/// The meaning of every status; `describe_status` has none for `found`.
-fn explain_status(status: Status) -> String {
-    if status == Status::Found {
-        tr!("the directory has a user with this number")
-    } else {
-        describe_status(status)
-    }
-}
-
 /// The rows without a user id; those that somebody can act on come first. `None` without such rows.
+/// `person_columns` names the columns that show who the rows are about, `sheet` their sheet.
 #[must_use]
-pub(crate) fn render_unresolved(unresolved: &UnresolvedRows) -> Option<Markup> {
-    let order = [
-        Status::Failed,
-        Status::Invalid,
-        Status::BadNumber,
-        Status::OutOfScope,
-        Status::NotFound,
-        Status::Pending,
-    ];
-    let groups = order.map(|status| (status, unresolved.with_status(status)));
+pub(crate) fn render_unresolved(
+    unresolved: &UnresolvedRows,
+    person_columns: &[String],
+    sheet: Option<&str>,
+) -> Option<Markup> {
+    let groups = ORDER.map(|status| (status, unresolved.with_status(status)));
     groups.iter().any(|(_, group)| group.count > 0).then(|| {
         html! {
             section aria-labelledby="unresolved" {
                 h2 #unresolved { (tr!("Rows without a user id")) }
+                @if let Some(sheet) = sheet { p { (tr!("Rows of the sheet {sheet}", sheet)) } }
                 @for (status, group) in groups {
-                    @if group.count > 0 { (render_group(status, group)) }
+                    @if group.count > 0 { (render_group(status, group, person_columns)) }
                 }
             }
         }
     })
 }
 
-fn render_group(status: Status, group: &StatusGroup) -> Markup {
+fn render_group(status: Status, group: &StatusGroup, person_columns: &[String]) -> Markup {
+    let cells = group.rows.iter().any(|row| row.origin.cell.is_some());
+    let row_header = if cells { tr!("row") } else { tr!("line") };
     let numbers = group.rows.iter().any(|row| row.mobile.is_some());
     let codes = group.rows.iter().any(|row| !row.code.is_empty());
     let count = group_thousands(group.count);
@@ -107,24 +100,28 @@ fn render_group(status: Status, group: &StatusGroup) -> Markup {
         div class={ "group " (status.name()) } {
             h3 {
                 code { (status.name()) }
-                span.meaning { (describe_status(status)) }
+                span.meaning { (meaning(status)) }
                 span.count { (rows) }
             }
-            p { (status_hint(status)) }
+            p { (remedy(status)) }
             details open[opened] {
                 summary { @if kept < group.count {
                     (tr!("the first {kept} of {count}; the output has them all", kept, count))
                 } @else { (tr!("the rows")) } }
                 table.rows {
                     thead { tr {
-                        th.number scope="col" { (tr!("line")) }
+                        th.number scope="col" { (row_header) }
+                        @if cells { th scope="col" { (tr!("cell")) } }
+                        @for name in person_columns { th scope="col" { (name) } }
                         @if numbers { th scope="col" { (tr!("number")) } }
                         @if codes { th scope="col" { "errcode" } }
                         th scope="col" { "errmsg" }
                     } }
                     tbody { @for row in &group.rows {
                         tr {
-                            td.number { (row.line) }
+                            td.number { (row.origin.location.number()) }
+                            @if cells { td { (row.origin.cell.as_deref().unwrap_or_default()) } }
+                            @for cell in &row.origin.person { td { (cell) } }
                             @if numbers {
                                 td.masked {
                                     @if let Some(mobile) = row.mobile {
@@ -138,32 +135,6 @@ fn render_group(status: Status, group: &StatusGroup) -> Markup {
                     } }
                 }
             }
-        }
-    }
-}
-
-fn status_hint(status: Status) -> String {
-    match status {
-        Status::Found => String::new(),
-        Status::NotFound => {
-            tr!("Check these numbers at their source, and check that the app belongs to the \
-                 organization of these people.")
-        }
-        Status::BadNumber => tr!("Correct these numbers at their source and run again."),
-        Status::Invalid => {
-            tr!("Correct these cells at their source and run again. Digits that Excel rounded are \
-                 missing from the CSV: format the column as text and export it again, or use the \
-                 workbook (.xlsx) itself.")
-        }
-        Status::OutOfScope => {
-            tr!("Widen the app's contact scope in the developer console and run again.")
-        }
-        Status::Failed => tr!(
-            "They may succeed on another try: --retry-failed asks only these rows of a resolved \
-             file again, and --failed FILE writes them to a separate input file."
-        ),
-        Status::Pending => {
-            tr!("Run the same command again: it continues from the answers in the state.")
         }
     }
 }

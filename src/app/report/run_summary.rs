@@ -16,6 +16,7 @@ use crate::app::cli::network;
 use crate::app::exit::{Exit, Failure};
 use crate::app::report::hint_texts::HintMessage;
 use crate::app::report::hints::Hint;
+use crate::app::report::json_location::JsonLocation;
 use crate::app::report::timeline::Timeline;
 use crate::clock;
 use crate::domain::expected::Expected;
@@ -25,7 +26,7 @@ use crate::domain::redact::{self, sanitize};
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::{RetryCause, Totals, limit_name};
 use crate::domain::verdict::Limit;
-use crate::engine::io::unresolved::UnresolvedRows;
+use crate::engine::io::unresolved::{UnresolvedRow, UnresolvedRows};
 use crate::table::detect::columns::{Column, ColumnChoice};
 use crate::table::source::{Source, SourceError};
 
@@ -60,6 +61,8 @@ pub(crate) struct RunSummary {
     /// Rows by the result of `--expect`; `None` without it.
     expected: Option<BTreeMap<&'static str, u64>>,
     pub advice: Vec<HintMessage>,
+    /// The first rows of each status without a user id.
+    unresolved: Vec<UnresolvedInfo>,
     #[serde(skip)]
     pub started_at: Timestamp,
     /// Monotonic, for the duration.
@@ -73,6 +76,9 @@ pub(crate) struct RunSummary {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct InputInfo {
     pub name: String,
+    /// The sheet of a workbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// The SHA-256 of the file; `None` for a pipe.
     pub sha256: Option<String>,
     /// Its rows, or those of the shard; `None` if it was not read to its end.
@@ -89,6 +95,16 @@ struct ColumnInfo {
     /// From 1.
     position: usize,
     name: Option<String>,
+}
+
+/// A row without a user id. Who it is about is in the report only.
+#[derive(Debug, Serialize)]
+struct UnresolvedInfo {
+    status: &'static str,
+    #[serde(flatten)]
+    location: JsonLocation,
+    errcode: String,
+    errmsg: String,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -154,6 +170,8 @@ pub(crate) struct RunSettings {
     exclusive_accounts: bool,
     partial: bool,
     retry_failed: bool,
+    /// The statuses of `--retry`.
+    retry: Option<String>,
     shard: Option<String>,
     expect: Option<String>,
     failed: Option<String>,
@@ -174,6 +192,8 @@ pub(crate) struct ReportDetails {
     pub totals: Totals,
     pub timeline: Timeline,
     pub unresolved: UnresolvedRows,
+    /// The names of the columns that show who the rows are about.
+    pub person_columns: Vec<String>,
 }
 
 impl RunSummary {
@@ -198,6 +218,7 @@ impl RunSummary {
             latency_seconds: None,
             expected: None,
             advice: Vec::new(),
+            unresolved: Vec::new(),
             started_at: clock::now(),
             start_instant: Instant::now(),
             details: ReportDetails::default(),
@@ -214,6 +235,8 @@ impl RunSummary {
         sha256: Option<String>,
     ) {
         let dialect = source.dialect();
+        self.details.person_columns = source.person_columns();
+        self.input.sheet = source.row_numbers().sheet().map(sanitize);
         self.input.rows = rows;
         self.input.sha256 = sha256;
         self.input.encoding = Some(dialect.encoding.to_string());
@@ -264,6 +287,19 @@ impl RunSummary {
                 p99: seconds_at(0.99)?,
             })
         })();
+    }
+
+    pub(crate) fn record_unresolved(&mut self, unresolved: UnresolvedRows) {
+        let info = |status: Status, row: &UnresolvedRow| UnresolvedInfo {
+            status: status.name(),
+            location: JsonLocation::new(&row.origin.location, row.origin.cell.clone()),
+            errcode: sanitize(&row.code),
+            errmsg: sanitize(&row.message),
+        };
+        let rows =
+            |status| unresolved.with_status(status).rows.iter().map(move |row| info(status, row));
+        self.unresolved = Status::ALL.into_iter().flat_map(rows).collect();
+        self.details.unresolved = unresolved;
     }
 
     pub(crate) fn record_expected(&mut self, row_stats: &RowStats) {
@@ -463,6 +499,9 @@ impl RunSettings {
             exclusive_accounts: args.api.exclusive_accounts,
             partial: args.partial,
             retry_failed: args.retry_failed,
+            retry: (!args.retry.is_empty()).then(|| {
+                args.retry.iter().map(|status| status.name()).collect::<Vec<_>>().join(",")
+            }),
             shard: args.sharding.shard.map(|shard| shard.to_string()),
             expect: args.expect.as_ref().map(|choice| sanitize(&column_text(choice))),
             failed: args.failed.as_ref().map(|file| sanitize(&file.display().to_string())),

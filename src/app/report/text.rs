@@ -9,14 +9,17 @@ use tr::tr;
 use crate::app::cli::paths::OutputTargets;
 use crate::app::exit::format_duration;
 use crate::app::report::hints::Hint;
+use crate::app::report::unresolved_list::list_unresolved;
 use crate::domain::expected::Expected;
 use crate::domain::number::invalid::InvalidKind;
 use crate::domain::outcome::Status;
 use crate::domain::redact::{self, sanitize};
 use crate::domain::row_stats::RowStats;
 use crate::domain::shard::Shard;
+use crate::domain::status_text::meaning;
 use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
+use crate::engine::io::unresolved::UnresolvedRows;
 use crate::store::disk::writer::WriteError;
 use crate::table::detect::columns::Column;
 use crate::table::detect::country_reading::NumberCountries;
@@ -103,12 +106,13 @@ pub(crate) fn describe_input(
     };
     let columns: Vec<String> =
         source.columns().iter().zip(source.country_columns()).map(column).collect();
+    let suspected_header = source.titles().suspected_header(source.row_numbers());
     tr!(
         "{title}: {read}; numbers in {columns}{hint}",
         title,
         read = read.join(&tr!(", ")),
         columns = columns.join(&tr!(", then ")),
-        hint = first_row_hint(source) + &preamble::title_hint(source.titles())
+        hint = first_row_hint(source) + &preamble::title_hint(suspected_header.as_ref())
     )
 }
 
@@ -143,7 +147,7 @@ pub(crate) fn describe_run(
     totals: &Totals,
     elapsed: Duration,
     targets: &OutputTargets,
-    row_stats: &RowStats,
+    (row_stats, unresolved): (&RowStats, &UnresolvedRows),
     is_compared: bool,
     hints: &[Hint],
 ) -> String {
@@ -181,7 +185,9 @@ pub(crate) fn describe_run(
     for status in Status::ALL {
         let rows = totals.rows(status);
         if rows > 0 {
-            let line = format!("  {:<13}{rows:>9}  {}", status.name(), describe_status(status));
+            // The name of this status says everything.
+            let meaning = if status == Status::Found { String::new() } else { meaning(status) };
+            let line = format!("  {:<13}{rows:>9}  {meaning}", status.name());
             // Writing to a string cannot fail.
             let _ = write!(text, "\n{}", line.trim_end());
         }
@@ -196,6 +202,7 @@ pub(crate) fn describe_run(
         );
         let _ = write!(text, "\n  {line}");
     }
+    text.push_str(&list_unresolved(unresolved));
     if is_compared {
         text.push('\n');
         text.push_str(&describe_expected(row_stats, totals.rows_out));
@@ -372,6 +379,19 @@ pub(crate) fn unencodable_warning(characters: u64) -> Option<String> {
 }
 
 #[must_use]
+pub(crate) fn cut_cells_warning(cells: u64) -> Option<String> {
+    (cells > 0).then(|| {
+        tr!(
+            "the text of {n} new cell is longer than the 32767 characters of a workbook's cell and \
+             was cut; write CSV with --output NAME.csv to have all of it"
+                | "the texts of {n} new cells are longer than the 32767 characters of a workbook's \
+               cell and were cut; write CSV with --output NAME.csv to have all of them"
+                    % cells
+        )
+    })
+}
+
+#[must_use]
 pub(crate) fn unread_input_warning(rows: u64) -> String {
     tr!("the input was not read to its end: only its first row is in the output; run again with \
          the whole input for the others"
@@ -400,20 +420,6 @@ fn append_hints(text: &mut String, hints: &[Hint]) {
     }
 }
 
-/// Empty if the name of the status says everything.
-#[must_use]
-pub(crate) fn describe_status(status: Status) -> String {
-    match status {
-        Status::Found => String::new(),
-        Status::NotFound => tr!("nobody in the organization has this number"),
-        Status::BadNumber => tr!("the API refused the number"),
-        Status::Invalid => tr!("not sent; errmsg says why"),
-        Status::OutOfScope => tr!("outside the app's contact scope"),
-        Status::Failed => tr!("may succeed on another try"),
-        Status::Pending => tr!("the run ended first"),
-    }
-}
-
 /// In seconds, with one decimal.
 fn format_seconds(duration: Duration) -> String {
     format!("{:.1}{}", duration.as_secs_f64(), tr!("duration" => "s"))
@@ -432,12 +438,15 @@ pub(crate) fn format_elapsed(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::write::format::TableFormat;
     use crate::table::write::output::Target;
 
     fn targets() -> OutputTargets {
         OutputTargets {
             output: Target::Stdout,
+            output_format: TableFormat::Text,
             failed: Some(Target::File("failed.csv".into())),
+            failed_format: TableFormat::Text,
             summary: None,
             metrics: None,
             report: None,
@@ -470,7 +479,7 @@ mod tests {
             &totals,
             Duration::from_millis(1234),
             &targets(),
-            &row_stats,
+            (&row_stats, &UnresolvedRows::default()),
             true,
             &hints,
         );
@@ -500,7 +509,8 @@ mod tests {
         totals.pause_time_by_limit[Limit::App as usize] = Duration::from_secs(1);
         totals.pause_time_by_limit[Limit::Address as usize] = Duration::from_mins(1);
         totals.rows_kept = 2;
-        let text = describe_run(&totals, Duration::ZERO, &targets(), &row_stats, false, &hints);
+        let stats = (&row_stats, &UnresolvedRows::default());
+        let text = describe_run(&totals, Duration::ZERO, &targets(), stats, false, &hints);
         assert!(
             text.contains(", 2 rows kept as they were\n") && !text.contains("expected"),
             "{text}"

@@ -14,10 +14,11 @@ use tokio::sync::mpsc;
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::invalid::{Invalid, InvalidKind};
 use crate::domain::number::mobile::NumberRules;
-use crate::domain::outcome::{RowStatusError, Status};
+use crate::domain::outcome::{InvalidStatus, RowStatusError};
 use crate::engine::io::batch_receiver::{BatchResult, RoundRobinReceiver};
+use crate::engine::io::retry::RetryRules;
 use crate::engine::io::row_format::RowFormat;
-use crate::engine::limits::{BATCH_ROWS, RowBatch};
+use crate::engine::limits::{BATCH_ROWS, EarlierAnswer, RowBatch};
 use crate::store::disk::prefetch::Prefetcher;
 use crate::table::raw::batch::Batch;
 use crate::table::source::{Source, SourceError};
@@ -71,8 +72,8 @@ pub(crate) fn prefetch_threads() -> usize {
     if processors == 1 { 0 } else { processors.min(4) }
 }
 
-/// Starts to read. Each of `prefetchers` gets a thread; without any, the thread that reads parses
-/// the numbers too.
+/// Starts to read. `retry_rules` are given for a resolved table. Each of `prefetchers` gets a
+/// thread; without any, the thread that reads parses the numbers too.
 ///
 /// # Errors
 /// If the system cannot start a thread.
@@ -80,6 +81,7 @@ pub(crate) fn spawn_reader(
     mut source: Source,
     rules: NumberRules,
     format: &RowFormat,
+    retry_rules: Option<&RetryRules>,
     prefetchers: Vec<Prefetcher>,
 ) -> io::Result<ReaderHandle> {
     let (mut senders, mut receivers) = (Vec::<BatchSender>::new(), Vec::new());
@@ -88,10 +90,11 @@ pub(crate) fn spawn_reader(
         let (sender, receiver) = mpsc::channel(1);
         senders.push(Box::new(move |batch| raw_sender.send(batch).is_ok()));
         receivers.push(receiver);
-        let format = format.clone();
+        let (format, retry_rules) = (format.clone(), retry_rules.cloned());
         thread::Builder::new().name("lookup".into()).spawn(move || {
             for batch in raw_batches {
-                let parsed = parse_batch(batch, rules, &format, Some(&prefetcher));
+                let retry_rules = retry_rules.as_ref();
+                let parsed = parse_batch(batch, rules, &format, retry_rules, Some(&prefetcher));
                 let is_last = !matches!(parsed, Ok(Some(_)));
                 if sender.blocking_send(parsed).is_err() || is_last {
                     return;
@@ -101,9 +104,10 @@ pub(crate) fn spawn_reader(
     }
     if senders.is_empty() {
         let (sender, receiver) = mpsc::channel(1);
-        let format = format.clone();
+        let (format, retry_rules) = (format.clone(), retry_rules.cloned());
         senders.push(Box::new(move |batch| {
-            sender.blocking_send(parse_batch(batch, rules, &format, None)).is_ok()
+            let parsed = parse_batch(batch, rules, &format, retry_rules.as_ref(), None);
+            sender.blocking_send(parsed).is_ok()
         }));
         receivers.push(receiver);
     }
@@ -124,6 +128,7 @@ pub(crate) fn parse_batch(
     batch: ReadResult,
     rules: NumberRules,
     format: &RowFormat,
+    retry_rules: Option<&RetryRules>,
     prefetcher: Option<&Prefetcher>,
 ) -> BatchResult<ParsedBatch, ReaderError> {
     let Some(batch) = batch? else { return Ok(None) };
@@ -132,10 +137,13 @@ pub(crate) fn parse_batch(
         NonZeroUsize::new(format.number_cells.count()).unwrap_or(NonZeroUsize::MIN);
     let mut number_cells = Vec::with_capacity(batch.len() * numbers_per_row.get());
     let mut mobiles = Vec::with_capacity(number_cells.capacity());
-    let mut earlier_statuses = Vec::new();
+    let mut earlier_answers = Vec::new();
     for row in 0..batch.len() {
-        let status = earlier_status(format, &batch, row)?;
-        let is_asked = status.is_none_or(Status::is_retryable);
+        let earlier = retry_rules
+            .map(|retry| retry.earlier_answer(format, &batch, row, rules))
+            .transpose()
+            .map_err(|cause| status_error(format, &batch, row, cause))?;
+        let is_asked = !matches!(earlier, Some(EarlierAnswer::Kept(_)));
         let mut push = |number: Result<NumberCell, Invalid>| {
             number_cells.push(number.as_ref().copied().map_err(Invalid::kind));
             mobiles.push(number.map(|number| number.mobile));
@@ -145,7 +153,7 @@ pub(crate) fn parse_batch(
         } else {
             (0..numbers_per_row.get()).for_each(|_| push(Err(Invalid::Empty)));
         }
-        earlier_statuses.extend(status);
+        earlier_answers.extend(earlier);
     }
     let prefetched = prefetcher.map(|prefetcher| {
         prefetcher.look_up(mobiles.iter().map(|mobile| mobile.as_ref().ok().copied()))
@@ -155,20 +163,17 @@ pub(crate) fn parse_batch(
         payload: ParsedBatch { batch, number_cells },
         mobiles,
         numbers_per_row,
-        earlier_statuses,
+        earlier_answers,
         prefetched: prefetched.unwrap_or_default(),
     }))
 }
 
-/// The status that a row of a resolved table has; `None` for other tables.
-///
-/// # Errors
-/// [`ReaderError::NoStatus`] if a row of a resolved table has no valid status.
-pub(crate) fn earlier_status(
+/// The error of a row of a resolved table without a valid status.
+pub(crate) fn status_error(
     format: &RowFormat,
     batch: &Batch,
     row: usize,
-) -> Result<Option<Status>, ReaderError> {
-    let status = format.earlier_status(batch, row);
-    status.map_err(|cause| RowStatusError { line: batch.line(row), cause }.into())
+    cause: InvalidStatus,
+) -> ReaderError {
+    RowStatusError { row: format.row_numbers.locate(batch.line(row)), cause }.into()
 }

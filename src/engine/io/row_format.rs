@@ -1,18 +1,23 @@
 //! Which cells of a row are read besides its numbers, and which columns its answer is written to:
 //! appended ones, or those of an earlier answer.
 
+use std::collections::BTreeSet;
+
 use crate::domain::excel;
 use crate::domain::expected::Expected;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
-use crate::domain::outcome::{InvalidStatus, Status};
+use crate::domain::outcome::{InvalidStatus, Outcome, Status};
 use crate::domain::rounded_id::IdSurvey;
 use crate::domain::shard::Shard;
+use crate::engine::io::unresolved::RowOrigin;
 use crate::table::detect::columns::{
     ANSWER_COLUMNS, ColumnChoice, EXPECTED_COLUMN, MATCHED_COLUMN, SENT_COLUMN,
 };
 use crate::table::detect::extra_columns::ExtraColumn;
 use crate::table::number_cells::NumberCells;
+use crate::table::person_cells::PersonCells;
 use crate::table::raw::batch::Batch;
+use crate::table::raw::row_numbers::RowNumbers;
 use crate::table::source::Source;
 
 /// Indexes in [`ANSWER_COLUMNS`].
@@ -32,8 +37,10 @@ pub(crate) struct RowOptions {
     pub mainland: MainlandFormat,
     /// The column with the user id that is expected, to compare it with the answer.
     pub expected_column: Option<ColumnChoice>,
-    /// The input is a resolved table: only rows that may succeed on another try are called.
+    /// The input is a resolved table: only rows that are asked again are called.
     pub has_answers: bool,
+    /// The statuses of a resolved table that are asked again; the default ones if empty.
+    pub retry_statuses: Vec<Status>,
     /// Take only the rows of this shard.
     pub shard: Option<Shard>,
 }
@@ -58,8 +65,9 @@ impl RowOptions {
         let appended = ANSWER_COLUMNS
             .into_iter()
             .chain(comparison)
-            .filter(|_| self.has_answers)
-            .map(ExtraColumn::Appended);
+            .map(ExtraColumn::Appended)
+            .chain([ExtraColumn::Optional(SENT_COLUMN)])
+            .filter(|_| self.has_answers);
         let requested = expected_column
             .map(|choice| ExtraColumn::Requested { choice: choice.clone(), flag: "--expect" });
         appended.chain(requested).collect()
@@ -77,6 +85,8 @@ pub(crate) struct RowFormat {
     pub sent_as: Option<MainlandFormat>,
     /// The index, after the numbers, of the cell with the expected user id.
     expected_cell: Option<usize>,
+    /// The index, after the numbers, of the cell with the number as an earlier run sent it.
+    earlier_sent_cell: Option<usize>,
     /// The columns, from 0, of the cells of an answer; empty if they are appended.
     target_columns: Vec<usize>,
     /// Whether the rows have answers already.
@@ -84,6 +94,11 @@ pub(crate) struct RowFormat {
     /// What the user ids of these answers are like.
     user_ids: IdSurvey,
     shard: Option<Shard>,
+    /// How the rows are numbered.
+    pub row_numbers: RowNumbers,
+    /// The columns, from 0, of the numbers.
+    number_columns: Vec<usize>,
+    person_cells: PersonCells,
 }
 
 /// The name of a column that is wanted and that the earlier answers do not have.
@@ -116,17 +131,22 @@ impl RowFormat {
             (has_matched, has_sent) = (matched.is_some(), sent.is_some());
             target_columns.extend([matched, sent, comparison].into_iter().flatten());
         }
-        // After the cells of the earlier answer, which include the comparison.
-        let expected_cell = if has_answers { ANSWER_COLUMNS.len() + 1 } else { 0 };
+        // As in `RowOptions::extra_columns`.
+        let earlier_sent_cell = ANSWER_COLUMNS.len() + usize::from(has_expected);
+        let expected_cell = if has_answers { earlier_sent_cell + 1 } else { 0 };
         Ok(Self {
             number_cells: source.number_cells(),
             has_matched,
             sent_as: has_sent.then_some(mainland),
             expected_cell: has_expected.then_some(expected_cell),
+            earlier_sent_cell: has_answers.then_some(earlier_sent_cell),
             target_columns,
             has_answers,
             user_ids: IdSurvey::default(),
             shard,
+            row_numbers: source.row_numbers().clone(),
+            number_columns: source.columns().iter().map(|column| column.index).collect(),
+            person_cells: source.person_cells(),
         })
     }
 
@@ -141,8 +161,8 @@ impl RowFormat {
         self.user_ids(batch, row).for_each(|id| survey.add(id));
     }
 
-    /// The status that a row already has; `None` if the table has no answers yet. Without its user
-    /// id, which a spreadsheet rounded, a row is `pending`: it is asked again.
+    /// The status that a row of a resolved table has; `None` if its cell is empty. A row without
+    /// any cell, as spreadsheets add them at the end, counts as invalid.
     ///
     /// # Errors
     /// If the row's cell holds no status.
@@ -151,24 +171,44 @@ impl RowFormat {
         batch: &Batch,
         row: usize,
     ) -> Result<Option<Status>, InvalidStatus> {
-        let status = self.has_answers.then(|| self.read_status(batch, row)).transpose()?;
-        let is_rounded = self.has_answers && self.is_asked_for_rounded_id(batch, row);
-        Ok(if is_rounded { Some(Status::Pending) } else { status })
+        if self.number_cells.is_blank_row(batch, row) {
+            return Ok(Some(Status::Invalid));
+        }
+        let cell = self.extra_cell(batch, row, STATUS);
+        if cell.trim().is_empty() {
+            return Ok(None);
+        }
+        Status::parse(cell, self.target_columns[STATUS]).map(Some)
     }
 
-    /// Whether a row is asked again because a spreadsheet rounded a user id that was found.
+    /// Whether a spreadsheet rounded a user id of the row.
     #[must_use]
-    pub(crate) fn is_asked_for_rounded_id(&self, batch: &Batch, row: usize) -> bool {
-        self.has_rounded_id(batch, row) && matches!(self.read_status(batch, row), Ok(Status::Found))
-    }
-
-    fn has_rounded_id(&self, batch: &Batch, row: usize) -> bool {
+    pub(crate) fn has_rounded_id(&self, batch: &Batch, row: usize) -> bool {
         self.user_ids(batch, row).any(|id| self.user_ids.is_rounded(id))
     }
 
     fn user_ids<'a>(&self, batch: &'a Batch, row: usize) -> impl Iterator<Item = &'a str> {
         let cells = USER_IDS.map(|index| self.extra_cell(batch, row, index));
         cells.into_iter().flat_map(|cell| cell.split(';')).map(str::trim)
+    }
+
+    /// Whether a row has the user ids of `outcome`.
+    #[must_use]
+    pub(crate) fn has_user_ids(&self, batch: &Batch, row: usize, outcome: &Outcome) -> bool {
+        let ids = |text: &str| -> BTreeSet<String> {
+            let ids = text.split(';').map(str::trim).filter(|id| !id.is_empty());
+            ids.map(str::to_owned).collect()
+        };
+        let [userid, exclusive] =
+            USER_IDS.map(|index| ids(excel::unprotect(self.extra_cell(batch, row, index).trim())));
+        userid == ids(&outcome.userid) && exclusive == ids(&outcome.exclusive_ids)
+    }
+
+    /// The number of a row as an earlier run sent it, if the table has that column.
+    #[must_use]
+    pub(crate) fn sent_number<'a>(&self, batch: &'a Batch, row: usize) -> Option<&'a str> {
+        let cell = self.extra_cell(batch, row, self.earlier_sent_cell?);
+        (!cell.trim().is_empty()).then_some(cell)
     }
 
     /// The `errcode` and the `errmsg` of a row that keeps its answer.
@@ -202,19 +242,22 @@ impl RowFormat {
         batch.filter(|row| shard.contains(self.number_cells.shard_key(&batch, row, rules)))
     }
 
+    /// Where a row is and who it is about. `nth` is the number cell that its answer is about.
+    #[must_use]
+    pub(crate) fn origin(&self, batch: &Batch, row: usize, nth: usize) -> RowOrigin {
+        let line = batch.line(row);
+        let column = self.number_columns.get(nth);
+        RowOrigin {
+            location: self.row_numbers.locate(line),
+            cell: column.and_then(|&column| self.row_numbers.cell(line, column)),
+            person: self.person_cells.read(batch.content(row)),
+        }
+    }
+
     /// The columns of the cells of an answer, in order; `None` if they are appended.
     #[must_use]
     pub(crate) fn target_columns(&self) -> Option<&[usize]> {
         self.has_answers.then_some(&*self.target_columns)
-    }
-
-    /// A row without any cell, as spreadsheets add them at the end, counts as invalid.
-    fn read_status(&self, batch: &Batch, row: usize) -> Result<Status, InvalidStatus> {
-        if self.number_cells.is_blank_row(batch, row) {
-            return Ok(Status::Invalid);
-        }
-        let column = self.target_columns[STATUS];
-        Status::parse(self.extra_cell(batch, row, STATUS), column)
     }
 
     /// A cell after the numbers. Every row of a batch has all cells that the source was opened

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Status;
 use crate::domain::redact;
+use crate::domain::row_location::RowLocation;
 
 /// Most rows of a status that are listed.
 const MAX_LISTED: usize = 100;
@@ -27,10 +28,19 @@ pub(crate) struct StatusGroup {
     pub rows: Vec<UnresolvedRow>,
 }
 
+/// Which row of the input it is.
+#[derive(Clone)]
+pub(crate) struct RowOrigin {
+    pub location: RowLocation,
+    /// The cell with the number, in a workbook.
+    pub cell: Option<String>,
+    /// The cells that show to a person who the row is about, with numbers masked.
+    pub person: Vec<String>,
+}
+
 #[derive(Clone)]
 pub(crate) struct UnresolvedRow {
-    /// The line of the input on which the row starts, from 1.
-    pub line: u64,
+    pub origin: RowOrigin,
     /// The number that was asked; `None` if no cell has a valid number, or if several have one.
     pub mobile: Option<Mobile>,
     /// `errcode`.
@@ -58,10 +68,10 @@ pub(crate) struct SharedUnresolved(Arc<Mutex<UnresolvedRows>>);
 
 impl SharedUnresolved {
     /// Records a row with its `errcode` and `errmsg`, in which its `mobiles` are masked. A row with
-    /// status `found` is ignored.
+    /// status `found` is ignored. `origin` is called for a row that is listed.
     pub(crate) fn record(
         &self,
-        line: u64,
+        origin: impl FnOnce() -> RowOrigin,
         mobiles: impl IntoIterator<Item = Mobile>,
         status: Status,
         [code, message]: [&str; 2],
@@ -82,7 +92,7 @@ impl SharedUnresolved {
             };
             let mobile = mobiles.first().copied().filter(|_| mobiles.len() == 1);
             group.rows.push(UnresolvedRow {
-                line,
+                origin: origin(),
                 mobile,
                 code: mask(code),
                 message: mask(message),
@@ -101,6 +111,10 @@ mod tests {
     use super::*;
     use crate::domain::number::mobile::DefaultRegion;
 
+    fn at_line(line: u64) -> RowOrigin {
+        RowOrigin { location: RowLocation::Line(line), cell: None, person: Vec::new() }
+    }
+
     #[test]
     fn messages_of_unresolved_rows_contain_no_number_or_fragment() {
         let shared = SharedUnresolved::default();
@@ -110,9 +124,9 @@ mod tests {
         for message in
             ["no 85251234567 nor 51234567 nor 138-0013-8000", &long, &long.replace(' ', "１")]
         {
-            shared.record(2, [own, second], Status::Failed, ["51234567", message]);
+            shared.record(|| at_line(2), [own, second], Status::Failed, ["51234567", message]);
         }
-        shared.record(2, None, Status::Failed, ["", &long]);
+        shared.record(|| at_line(2), None, Status::Failed, ["", &long]);
         for UnresolvedRow { mobile, code, message, .. } in
             &shared.take().with_status(Status::Failed).rows
         {
@@ -129,13 +143,17 @@ mod tests {
     fn the_first_hundred_are_kept_and_the_others_counted() {
         let shared = SharedUnresolved::default();
         for line in 2..502 {
-            shared.record(line, None, Status::Failed, ["-1", &"busy".repeat(1000)]);
-            shared.record(line, None, Status::Found, ["0", "ok"]);
+            shared.record(|| at_line(line), None, Status::Failed, ["-1", &"busy".repeat(1000)]);
+            shared.record(|| at_line(line), None, Status::Found, ["0", "ok"]);
         }
-        shared.record(502, None, Status::Invalid, ["", "the cell is empty"]);
+        shared.record(|| at_line(502), None, Status::Invalid, ["", "the cell is empty"]);
         let unresolved = shared.take();
         let StatusGroup { count, rows } = unresolved.with_status(Status::Failed);
-        assert_eq!((*count, rows.len(), rows[0].line, rows[99].line), (500, MAX_LISTED, 2, 101));
+        let line = |row: &UnresolvedRow| row.origin.location.number();
+        assert_eq!(
+            (*count, rows.len(), line(&rows[0]), line(&rows[99])),
+            (500, MAX_LISTED, 2, 101)
+        );
         assert_eq!((&*rows[0].code, rows[0].message.len()), ("-1", MAX_MESSAGE_CHARS));
         assert_eq!(
             (

@@ -16,7 +16,8 @@ use crate::engine::io::row_format::RowFormat;
 use crate::engine::io::unresolved::SharedUnresolved;
 use crate::engine::reorder::{Answer, Chunk};
 use crate::table::raw::batch::Batch;
-use crate::table::write::edited_file::{ReplaceRule, Replaced};
+use crate::table::write::completion::Completion;
+use crate::table::write::edited_file::ReplaceRule;
 use crate::table::write::sink::{Sink, SinkError};
 
 /// The outputs of a run, and what is counted of the rows written to them.
@@ -32,16 +33,11 @@ pub(crate) struct Outputs {
 
 impl Outputs {
     /// Completes both outputs; `tail` is written after the last row. The rule is about the file
-    /// that the main output replaces. Returns how many characters the output's encoding could not
-    /// represent.
+    /// that the main output replaces.
     ///
     /// # Errors
     /// [`SinkError`] if a file cannot be written or renamed.
-    pub(crate) fn finish(
-        self,
-        tail: &[u8],
-        rule: &ReplaceRule,
-    ) -> Result<(u64, Replaced), SinkError> {
+    pub(crate) fn finish(self, tail: &[u8], rule: &ReplaceRule) -> Result<Completion, SinkError> {
         let finished = self.all.finish_with(tail, rule)?;
         // After the main output, because a loss of this file matters less.
         self.failed.map(|failed| failed.finish(&[])).transpose()?;
@@ -95,8 +91,8 @@ impl Outputs {
         let annotated = number.and_then(|number| number.annotate_message(&outcome.message));
         let message = annotated.as_deref().unwrap_or(&outcome.message);
         let mobile = number.map(|number| number.mobile);
-        let line = parsed.batch.line(row);
-        self.unresolved.record(line, mobile, status, [&*code_buffer, message]);
+        let origin = || format.origin(&parsed.batch, row, *nth);
+        self.unresolved.record(origin, mobile, status, [&*code_buffer, message]);
         let mut cells =
             vec![&*outcome.userid, &*outcome.exclusive_ids, status.name(), &*code_buffer, message];
         if format.has_matched {
@@ -159,7 +155,11 @@ pub(crate) fn count_kept_row(
         let numbers = format.number_cells.parse(batch, row, rules);
         let mobiles = numbers.flatten().map(|number| number.mobile);
         let code_and_message = format.earlier_code_and_message(batch, row);
-        unresolved.record(batch.line(row), mobiles, status, code_and_message);
+        let origin = || format.origin(batch, row, 0);
+        unresolved.record(origin, mobiles, status, code_and_message);
+    }
+    if status == Status::Invalid && batch.non_person(row).is_some() {
+        row_stats.count_kept_non_person();
     }
     if let Some(comparison) = format.earlier_comparison(batch, row) {
         row_stats.count_expected(comparison);
@@ -222,6 +222,7 @@ mod tests {
     use crate::domain::shard::Shard;
     use crate::domain::totals::Totals;
     use crate::engine::io::reader::{ReaderError, parse_batch};
+    use crate::engine::io::retry::RetryRules;
     use crate::engine::io::row_format::RowOptions;
     use crate::table::detect::columns::ColumnChoice;
     use crate::table::detect::layout::SourceOptions;
@@ -272,7 +273,10 @@ mod tests {
         let (mut totals, mut dropped) = (Totals::default(), false);
         loop {
             let batch = source.next_batch(3).map_err(ReaderError::from);
-            let Some(mut rows) = parse_batch(batch, rules, &format, None).unwrap() else { break };
+            let retry_rules = RetryRules::default();
+            let retry_rules = has_answers.then_some(&retry_rules);
+            let parsed = parse_batch(batch, rules, &format, retry_rules, None);
+            let Some(mut rows) = parsed.unwrap() else { break };
             let first = usize::try_from(totals.rows_in).unwrap();
             let count = rows.payload.batch.len();
             totals.bytes_in += rows.source_bytes;

@@ -6,14 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use roaring::RoaringTreemap;
+
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::store::disk::database::{State, StateError};
 use crate::store::disk::output_records;
 use crate::store::disk::prefetch::{
-    CloseGuard, CommittedAnswers, Prefetched, Prefetcher, StoredAnswer,
+    CloseGuard, CommittedAnswers, Prefetched, Prefetcher, StoredAnswer, StoredRecords,
 };
 use crate::store::disk::record::AnswerRecord;
+use crate::store::disk::resolved_files;
 use crate::store::disk::sessions::{Session, finish_session};
 use crate::store::disk::writer::{AnswerWriter, QUEUE_CAPACITY, WriteError};
 use crate::store::freshness::{Freshness, MaxAges};
@@ -104,6 +107,24 @@ impl DiskStore {
             worker,
         };
         (0..threads).map(prefetcher).collect()
+    }
+
+    /// Looks up the answers of any age, by which a resolved file is judged.
+    pub(crate) fn records(&self) -> StoredRecords {
+        let freshness = Freshness { first_session: 0, max_ages: MaxAges::default() };
+        StoredRecords(Prefetcher {
+            state: self.close_guard.shared_state(),
+            session: self.session.clone(),
+            freshness,
+            clock: self.clock,
+            progress: self.writer.progress(),
+            worker: 0,
+        })
+    }
+
+    /// Records the rows that this run asks because their numbers were changed.
+    pub(crate) fn record_changed_rows(&self, rows: &RoaringTreemap) -> Result<(), StateError> {
+        resolved_files::record_changed_rows(&self.state, &self.session, rows)
     }
 
     /// Takes a prefetched batch whose turn has come. Returns its answers, one per number, or
@@ -214,16 +235,39 @@ impl Flushed {
         output_records::find(&self.state, path)
     }
 
-    /// Records what this run wrote to a file.
-    pub(crate) fn record_output(&self, path: &Path, digest: &FileDigest) -> Result<(), WriteError> {
-        output_records::record(&self.state, path, digest)
-            .map_err(|error| WriteError(error.to_string()))
+    /// Whether a run of this app wrote a file and asked all of its numbers.
+    pub(crate) fn has_written(&self, path: &Path) -> Result<bool, StateError> {
+        resolved_files::was_written(&self.state, path, self.session.scope)
+    }
+
+    /// Records what this run wrote to a file, if `digest` is known, and whether the state has the
+    /// answers to all numbers in it.
+    pub(crate) fn record_output(
+        &self,
+        path: &Path,
+        digest: Option<&FileDigest>,
+        has_all_answers: bool,
+    ) -> Result<(), WriteError> {
+        let record = || -> Result<(), StateError> {
+            let transaction = self.state.database.begin_write()?;
+            if has_all_answers {
+                resolved_files::record_written(&transaction, path, self.session.scope)?;
+            }
+            if let Some(digest) = digest {
+                output_records::record(&transaction, path, digest)?;
+            }
+            transaction.commit()?;
+            Ok(())
+        };
+        record().map_err(|error| WriteError(error.to_string()))
     }
 
     /// Finishes the run, whose output is complete. After an error the run is still unfinished, and
     /// its answers would be used again.
     pub fn finish(self) -> Result<(), WriteError> {
-        finish_session(&self.state, &self.session).map_err(|error| WriteError(error.to_string()))
+        finish_session(&self.state, &self.session)
+            .and_then(|()| resolved_files::forget_changed_rows(&self.state, &self.session))
+            .map_err(|error| WriteError(error.to_string()))
     }
 }
 

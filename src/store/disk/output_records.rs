@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use redb::{ReadableDatabase, TableDefinition, TableError};
+use redb::{ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
 use crate::store::disk::database::{State, StateError};
 use crate::store::disk::sessions::{from_json, to_json};
@@ -23,19 +23,21 @@ pub(crate) fn find(state: &State, path: &Path) -> Result<Option<FileDigest>, Sta
         Err(TableError::TableDoesNotExist(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    table.get(&*key(path)?)?.map(|record| from_json(record.value())).transpose()
+    table.get(&*path_key(path)?)?.map(|record| from_json(record.value())).transpose()
 }
 
 /// Records what a run wrote to an existing file.
-pub(crate) fn record(state: &State, path: &Path, digest: &FileDigest) -> Result<(), StateError> {
-    let transaction = state.database.begin_write()?;
-    transaction.open_table(OUTPUTS)?.insert(&*key(path)?, &*to_json(digest)?)?;
-    transaction.commit()?;
+pub(crate) fn record(
+    transaction: &WriteTransaction,
+    path: &Path,
+    digest: &FileDigest,
+) -> Result<(), StateError> {
+    transaction.open_table(OUTPUTS)?.insert(&*path_key(path)?, &*to_json(digest)?)?;
     Ok(())
 }
 
 /// The same for every path of the file.
-fn key(path: &Path) -> io::Result<String> {
+pub(crate) fn path_key(path: &Path) -> io::Result<String> {
     let path = fs::canonicalize(path)?;
     let fingerprint = Fingerprint::new("output");
     Ok(fingerprint.with("path", path.as_os_str().as_encoded_bytes()).to_string())
@@ -55,7 +57,9 @@ mod tests {
         }
         let digest = FileDigest::from_path(&path).unwrap();
         assert_eq!(find(&state, &path).unwrap(), None, "a state of an earlier version");
-        record(&state, &path, &digest).unwrap();
+        let transaction = state.database.begin_write().unwrap();
+        record(&transaction, &path, &digest).unwrap();
+        transaction.commit().unwrap();
         let same = place.path().join(".").join("a.csv");
         assert_eq!(find(&state, &same).unwrap(), Some(digest));
         assert_eq!(find(&state, &other).unwrap(), None);

@@ -60,7 +60,7 @@ fn simulate(
                 payload: (),
                 mobiles: numbers,
                 numbers_per_row: NonZeroUsize::MIN,
-                earlier_statuses: Vec::new(),
+                earlier_answers: Vec::new(),
                 prefetched: Prefetched::default(),
             })))
             .unwrap();

@@ -46,7 +46,7 @@ fn simulate(
                     payload: (),
                     mobiles: numbers,
                     numbers_per_row: per_row,
-                    earlier_statuses: vec![],
+                    earlier_answers: vec![],
                     prefetched: Prefetched::default(),
                 };
                 sender.send(Ok(Some(batch))).await.unwrap();

@@ -445,7 +445,7 @@ fn the_summary_suggests_how_to_retry_failed_rows() {
     let (_, ended) = run_and_count_calls(&api, &input, &output, &["--max-retries", "0"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let advice =
-        format!("the same command with {} as its input and --retry-failed, ", output.display());
+        format!("one row failed; to ask it again, run: dingmap resolve {} ", output.display());
     assert!(ended.stderr.contains(&advice), "{}", ended.stderr);
     // Where the rows have gone nobody knows where, the state has to do.
     let flags = ["--max-age", "1d", "--max-age-not-found", "1d"];

@@ -1,9 +1,11 @@
 //! `dingmap resolve`: the stages of a run, from the flags to the run loop.
 
 use std::fs::File;
+use std::mem;
 use std::time::Duration;
 
 use jiff::Zoned;
+use roaring::RoaringTreemap;
 use tokio::time::Instant;
 use tr::tr;
 
@@ -21,11 +23,11 @@ use crate::app::commands::resolve::in_place::{self, Original};
 use crate::app::commands::resolve::join_quota::{self, SharedServer};
 use crate::app::commands::resolve::open_state::{self, RunFailure, Stage};
 use crate::app::commands::resolve::outputs;
-use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
+use crate::app::commands::resolve::retry_failed::{self, RecordComparison, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, RunLoop};
 use crate::app::commands::resolve::start_at;
 use crate::app::exit::{Exit, Failure};
-use crate::app::progress::terminal::Terminal;
+use crate::app::progress::terminal::{Level, Terminal};
 use crate::app::report::files::ReportFiles;
 use crate::app::report::run_summary::RunSummary;
 use crate::app::report::text;
@@ -33,15 +35,19 @@ use crate::app::report::timeline::TimelineRecorder;
 use crate::app::signals::{CLEANUP_TIMEOUT, SignalHandlers, Signals};
 use crate::clock;
 use crate::engine::io::reader::{self, ReaderHandle};
+use crate::engine::io::retry::RetryRules;
 use crate::engine::io::row_format::{RowFormat, RowOptions};
 use crate::engine::io::writer::{self, Outputs, WriterHandle};
 use crate::engine::limits::RunLimits;
 use crate::engine::run::RunIo;
 use crate::quota::join::Joined;
 use crate::store::answers::Answers;
+use crate::table::detect::columns::appended_names;
 use crate::table::digest::sha256;
 use crate::table::prescan::Prescan;
 use crate::table::source::Source;
+use crate::table::unpack::workbook::SheetOrigin;
+use crate::table::write::workbook::plan::{CopyPlan, SheetTask};
 
 /// Runs the command: the exit status of a run that wrote its output.
 ///
@@ -56,7 +62,7 @@ pub(crate) fn resolve(args: &ResolveArgs, terminal: &Terminal) -> Result<Exit, F
         limits: options::run_limits(args, fastrand::u64(..))?,
         start_at: start_at::parse_start_at(args.start_at.as_deref(), &clock::now_local())?,
         row_options: options::output_columns(args)?,
-        targets: paths::output_targets(args),
+        targets: paths::output_targets(args)?,
     };
     if !args.sandbox {
         // Before the input is scanned, which may take a while.
@@ -134,6 +140,8 @@ async fn run_stages(
     if server.is_none() {
         terminal.print(&summary.details.detected);
     }
+    // What there is to ask may depend on the state, which needs the app's key, but no more.
+    let early_access = input.read_early_access(args, signals).await?;
     if let Some(scan) = input.take_scan_without_retries(args) {
         if server.is_some() {
             terminal.print(&summary.details.detected);
@@ -142,11 +150,21 @@ async fn run_stages(
     }
     let uncompared = retry_failed::uncompared_warning(&options.row_options, &input.source);
     let rounded = input.resolved_scan.as_ref().and_then(retry_failed::rounded_ids_warning);
-    for warning in options.warning.clone().into_iter().chain(uncompared).chain(rounded) {
+    let unscanned = input.unscanned_warning(args);
+    for warning in
+        options.warning.clone().into_iter().chain(uncompared).chain(rounded).chain(unscanned)
+    {
         warn(terminal, warning, summary);
     }
-    let outputs = open_outputs(args, &options, &input, signals).await?;
-    let access = read_access(args, signals).await?;
+    let copy_plan = plan_copy(args, &options, &input, signals).await?;
+    for warning in copy_plan.iter().flat_map(|plan| &plan.warnings) {
+        warn(terminal, warning.to_string(), summary);
+    }
+    let outputs = open_outputs(args, &options, &input, copy_plan, signals).await?;
+    let access = match early_access {
+        EarlyAccess::Read(access) => access,
+        EarlyAccess::NotRead => read_access(args, signals).await?,
+    };
     let total_rows = input.total_rows();
     let state =
         open_state::plan_state(args, access.as_ref(), &input.source, total_rows, signals).await?;
@@ -159,6 +177,20 @@ async fn run_stages(
     let api = ApiConnection::from_args(args, access, token_cache, terminal).await?;
     summary.record_endpoint(&api.base_url);
     let answers = open_state::open_state(state, signals, terminal).await?;
+    input.compare_with_state(args, &options, &answers, signals).await?;
+    if let Some(scan) = input.take_scan_without_retries(args) {
+        open_state::flush(answers, signals).await?.finish_session()?;
+        return Ok(finish::finish_without_calls(args, terminal, scan, summary));
+    }
+    if let Some(scan) = &input.resolved_scan {
+        if let Some(reasons) = retry_failed::describe_reasons(scan) {
+            terminal.print(&reasons);
+        }
+        if let Some(warning) = retry_failed::unjudged_warning(scan, &input.retry_rules) {
+            terminal.print_always(Level::Warning, &warning);
+            summary.details.warnings.push(warning);
+        }
+    }
     // Last: whoever waits for a start time has seen every error before.
     if let Some(time) = &options.start_at {
         start_at::wait_until(time, handlers, terminal).await?;
@@ -181,7 +213,9 @@ async fn run_stages(
     };
     let limits = RunLimits { read_to_end: total_rows.is_some(), ..options.limits };
     let (source, format) = (input.source, input.format);
-    let prepared = PreparedRun { limits, source, format, outputs, api, answers, quota };
+    let retry_rules = options.row_options.has_answers.then_some(input.retry_rules);
+    let prepared =
+        PreparedRun { limits, source, format, retry_rules, outputs, api, answers, quota };
     let completed =
         run_loop(prepared, &setup, handlers, summary).await.map_err(RunFailure::after_start)?;
     let finished = finish::finish(completed, &setup, &mut handlers.signals, summary).await;
@@ -192,12 +226,16 @@ async fn run_stages(
 struct Input {
     source: Source,
     format: RowFormat,
+    /// Which rows of a resolved table are asked again.
+    retry_rules: RetryRules,
     /// The counts of a regular file.
     prescan: Option<Prescan>,
     /// The earlier answers of a resolved table in a regular file.
     resolved_scan: Option<ResolvedScan>,
     /// The input file, if the output replaces it.
     original: Option<Original>,
+    /// The sheet of a workbook that the rows come from.
+    origin: Option<SheetOrigin>,
 }
 
 impl Input {
@@ -217,9 +255,85 @@ impl Input {
     /// The scan of a table that has nothing to retry and is to be rewritten in place: it needs no
     /// credentials and is not written again.
     fn take_scan_without_retries(&mut self, args: &ResolveArgs) -> Option<ResolvedScan> {
-        let is_in_place = args.output.is_none() && args.failed.is_none();
-        self.resolved_scan.take_if(|scan| scan.rows_to_retry() == 0 && is_in_place)
+        self.resolved_scan
+            .take_if(|scan| scan.rows_to_retry() == 0 && !scan.needs_records() && is_in_place(args))
     }
+
+    /// Reads the credentials if only the state can show whether there is something to retry.
+    /// Without credentials the state cannot show it.
+    async fn read_early_access(
+        &mut self,
+        args: &ResolveArgs,
+        signals: &mut Signals,
+    ) -> Result<EarlyAccess, Failure> {
+        let Some(scan) = &self.resolved_scan else { return Ok(EarlyAccess::NotRead) };
+        if !scan.needs_records() {
+            self.conclude(None);
+            return Ok(EarlyAccess::NotRead);
+        }
+        if scan.rows_to_retry() > 0 || !is_in_place(args) {
+            return Ok(EarlyAccess::NotRead);
+        }
+        match read_access(args, signals).await {
+            Ok(access) => Ok(EarlyAccess::Read(access)),
+            Err(failure) if matches!(failure.exit, Exit::Interrupted(_)) => Err(failure),
+            Err(_) => {
+                self.conclude(None);
+                Ok(EarlyAccess::NotRead)
+            }
+        }
+    }
+
+    /// Decides which rows of a resolved table are asked again, as far as that depends on the state.
+    async fn compare_with_state(
+        &mut self,
+        args: &ResolveArgs,
+        options: &RunOptions,
+        answers: &Answers,
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
+        let Some(scan) = self.resolved_scan.as_mut().filter(|scan| !scan.is_concluded) else {
+            return Ok(());
+        };
+        let Some(records) = answers.records() else {
+            self.conclude(None);
+            return Ok(());
+        };
+        if let Some(rows) = records.decided_rows() {
+            scan.conclude_as_decided(&rows);
+            self.retry_rules = mem::take(&mut self.retry_rules).with_changed_rows(rows);
+            return Ok(());
+        }
+        let (row_options, user_ids) = (&options.row_options, scan.user_ids);
+        let comparison =
+            open_input::compare_with_state(args, row_options, user_ids, records, signals).await?;
+        let rows = self.conclude(Some(comparison));
+        answers.record_changed_rows(&rows).map_err(|error| Failure::from_error(Exit::Error, error))
+    }
+
+    fn conclude(&mut self, comparison: Option<RecordComparison>) -> RoaringTreemap {
+        let Some(scan) = &mut self.resolved_scan else { return RoaringTreemap::new() };
+        let rows = scan.conclude(comparison);
+        self.retry_rules = mem::take(&mut self.retry_rules).with_changed_rows(rows.clone());
+        rows
+    }
+
+    fn unscanned_warning(&self, args: &ResolveArgs) -> Option<String> {
+        let is_unscanned = args.retry_failed && self.resolved_scan.is_none();
+        is_unscanned.then(|| retry_failed::unscanned_warning(&args.input, &self.source)).flatten()
+    }
+}
+
+/// The credentials and the endpoint, if they were read before the outputs were opened.
+enum EarlyAccess {
+    NotRead,
+    /// `None` for the built-in sandbox.
+    Read(Option<ApiConfig>),
+}
+
+/// Whether the run writes nothing but the input itself.
+fn is_in_place(args: &ResolveArgs) -> bool {
+    args.output.is_none() && args.failed.is_none()
 }
 
 async fn open_input(
@@ -229,12 +343,12 @@ async fn open_input(
     summary: &mut RunSummary,
 ) -> Result<Input, Failure> {
     let original = Original::from_targets(&args.input, &options.targets);
-    let OpenedInput { source, title, prescan, resolved_scan, is_packed } =
+    let OpenedInput { source, title, prescan, resolved_scan, origin } =
         open_input::open_interruptible(args, &options.row_options, signals).await?;
-    in_place::check_plain_file(args, is_packed)?;
     let format = open_input::row_format(&options.row_options, &source, &args.input)?
         .with_user_ids(resolved_scan.as_ref().map(|scan| scan.user_ids).unwrap_or_default());
-    let input = Input { source, format, prescan, resolved_scan, original };
+    let retry_rules = RetryRules::new(&options.row_options.retry_statuses);
+    let input = Input { source, format, retry_rules, prescan, resolved_scan, original, origin };
     // Hashing reads the input once more: only on request, and not from a pipe.
     let is_reported = options.targets.summary.is_some() || options.targets.report.is_some();
     let mut digest = None;
@@ -265,16 +379,46 @@ fn warn(terminal: &Terminal, warning: String, summary: &mut RunSummary) {
     summary.details.warnings.push(warning);
 }
 
-async fn open_outputs(
+/// Plans the copy of a workbook that gets the answers. `None` for another input or output.
+async fn plan_copy(
     args: &ResolveArgs,
     options: &RunOptions,
     input: &Input,
     signals: &mut Signals,
+) -> Result<Option<CopyPlan>, Failure> {
+    let Some(origin) = input.origin.clone().filter(|_| options.targets.output_format.is_workbook())
+    else {
+        return Ok(None);
+    };
+    let header = input.source.header().clone();
+    let task = match input.format.target_columns() {
+        Some(columns) => SheetTask::Replace { columns: columns.to_vec() },
+        None => SheetTask::Append {
+            names: header
+                .appended_names
+                .clone()
+                .unwrap_or_else(|| appended_names(&[], &options.row_options.optional_columns())),
+            is_flexible: args.reader.flexible,
+        },
+    };
+    let prepare = move || CopyPlan::prepare(&origin, &header, &task);
+    let plan = signals.run_blocking(prepare, tr!("interrupted before the first call")).await?;
+    plan.map(Some).map_err(|error| open_input::unreadable_input(&args.input, error))
+}
+
+async fn open_outputs(
+    args: &ResolveArgs,
+    options: &RunOptions,
+    input: &Input,
+    copy_plan: Option<CopyPlan>,
+    signals: &mut Signals,
 ) -> Result<Outputs, Failure> {
-    let style = options::output_style(args, *input.source.dialect(), input.prescan.as_ref())?;
+    let format = options.targets.output_format;
+    let style =
+        options::output_style(args, format, *input.source.dialect(), input.prescan.as_ref())?;
     let mut header = input.source.header().clone();
     header.appended_names = header.appended_names.filter(|_| !options.row_options.has_answers);
-    outputs::open_outputs(signals, options.targets.clone(), header, style).await
+    outputs::open_outputs(signals, options.targets.clone(), header, copy_plan, style).await
 }
 
 /// The credentials and the endpoint; `None` for the built-in sandbox.
@@ -332,6 +476,7 @@ struct PreparedRun {
     limits: RunLimits,
     source: Source,
     format: RowFormat,
+    retry_rules: Option<RetryRules>,
     outputs: Outputs,
     api: ApiConnection,
     answers: Answers,
@@ -346,13 +491,15 @@ async fn run_loop(
     handlers: &mut SignalHandlers,
     summary: &mut RunSummary,
 ) -> Result<CompletedRun, Failure> {
-    let PreparedRun { limits, source, format, outputs, api, mut answers, quota } = prepared;
+    let PreparedRun { limits, source, format, retry_rules, outputs, api, mut answers, quota } =
+        prepared;
     let (args, rate) = (setup.args, setup.args.rate_limit.rate);
     let thread_error = |error| Failure::from_error(Exit::Error, error);
     let (labels, rules) = (source.labels(), options::number_rules(&args.numbers));
     let prefetchers = answers.prefetchers(reader::prefetch_threads());
     let ReaderHandle { mut batches, tail } =
-        reader::spawn_reader(source, rules, &format, prefetchers).map_err(thread_error)?;
+        reader::spawn_reader(source, rules, &format, retry_rules.as_ref(), prefetchers)
+            .map_err(thread_error)?;
     let unresolved = outputs.unresolved.clone();
     let WriterHandle { chunks, outputs } =
         writer::spawn_writer(outputs, rules.default_region, format, labels)
@@ -387,6 +534,6 @@ async fn run_loop(
     let timeout = if is_hurried { CLEANUP_TIMEOUT } else { Duration::MAX };
     let outputs =
         outputs::join_writer(&mut handlers.signals, outputs, driven.signal, timeout).await;
-    summary.details.unresolved = unresolved.take();
+    summary.record_unresolved(unresolved.take());
     Ok(CompletedRun { driven, started_at, answers, outputs, tail })
 }

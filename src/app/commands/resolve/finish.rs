@@ -12,6 +12,7 @@ use crate::app::cli::args::{FailOn, ResolveArgs};
 use crate::app::cli::input_args::MainlandChoice;
 use crate::app::cli::options;
 use crate::app::cli::paths::{self, OutputTargets};
+use crate::app::cli::rerun;
 use crate::app::commands::open_input;
 use crate::app::commands::resolve::in_place::Original;
 use crate::app::commands::resolve::open_state::{self, FlushedAnswers};
@@ -29,10 +30,12 @@ use crate::domain::outcome::Status;
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::Totals;
 use crate::engine::end::RunEnd;
+use crate::engine::io::retry::RetryRules;
 use crate::engine::io::writer::Outputs;
 use crate::store::answers::Answers;
 use crate::table::digest::FileDigest;
-use crate::table::write::edited_file::{ReplaceRule, Replaced};
+use crate::table::write::completion::Completion;
+use crate::table::write::edited_file::ReplaceRule;
 use crate::table::write::output::Target;
 
 /// What the end of a run needs to know of its start.
@@ -67,11 +70,17 @@ pub(crate) struct CompletedRun {
 pub(crate) fn finish_without_calls(
     args: &ResolveArgs,
     terminal: &Terminal,
-    ResolvedScan { totals, row_stats, unresolved, .. }: ResolvedScan,
+    scan: ResolvedScan,
     summary: &mut RunSummary,
 ) -> Exit {
+    let totals = scan.totals.clone();
     summary.record_totals(&totals);
-    summary.details.unresolved = unresolved;
+    if let Some(warning) = retry_failed::unjudged_warning(&scan, &RetryRules::new(&args.retry)) {
+        terminal.print_always(Level::Warning, &warning);
+        summary.details.warnings.push(warning);
+    }
+    let ResolvedScan { row_stats, unresolved, .. } = scan;
+    summary.record_unresolved(unresolved);
     terminal.print(&retry_failed::nothing_to_retry(&totals, &args.input));
     if args.expect.is_some() {
         summary.record_expected(&row_stats);
@@ -108,24 +117,31 @@ pub(crate) async fn finish(
     let outputs = outputs.map_err(|error| add_hint(error.into_failure()))?;
     let row_stats = outputs.row_stats.clone();
     let is_written = setup.should_replace_output(&end, &totals);
-    let mut unencodable = 0;
-    let mut replaced = Replaced::default();
+    let mut completed = Completion::default();
     if is_written {
         let rule = setup.replace_rule(&flushed);
-        (unencodable, replaced) = write_output(setup, &totals, outputs, tail, &rule, add_hint)?;
+        completed = write_output(setup, &totals, outputs, tail, &rule, add_hint)?;
         summary.mark_written();
     }
     let is_finished = matches!(end, RunEnd::Finished);
-    let written = setup.output_file().zip(replaced.digest.as_ref());
-    let unrecorded =
-        written.and_then(|(path, digest)| Some((path, flushed.record_output(path, digest).err()?)));
+    let written = setup.output_file().filter(|_| is_written);
+    let digest = completed.replaced.digest.as_ref();
+    let unrecorded = written
+        .and_then(|path| {
+            // A second try asks only some numbers.
+            let has_all_answers =
+                !setup.args.retry_failed || flushed.has_written(&setup.args.input);
+            Some((path, flushed.record_output(path, digest, has_all_answers).err()?))
+        })
+        // Without a digest, the next run only knows less about a corrected file.
+        .filter(|_| digest.is_some());
     // Also if the output is not recorded: its answers are complete.
     let finished = if is_finished { flushed.finish_session() } else { Ok(()) };
     setup.report(&totals, &row_stats, started_at.elapsed(), is_finished, is_written, summary);
-    if let Some(kept_as) = &replaced.kept_as {
+    if let Some(kept_as) = &completed.replaced.kept_as {
         setup.report_kept_file(kept_as, summary);
     }
-    setup.report_losses(&totals, is_written, unencodable, summary);
+    setup.report_losses(&totals, is_written, &completed, summary);
     if let Some((path, error)) = unrecorded {
         setup.warn(text::unrecorded_output_warning(path, &error), summary);
     }
@@ -153,8 +169,7 @@ fn killed_failure(signal: Option<Signal>, state_kind: StateKind) -> Failure {
     with_resume_hint(&failure, state_kind, None)
 }
 
-/// Completes the outputs under their names. Returns how many characters the output's encoding could
-/// not represent, and what became of the file that the output replaced.
+/// Completes the outputs under their names.
 fn write_output(
     setup: &RunSetup<'_>,
     totals: &Totals,
@@ -162,7 +177,7 @@ fn write_output(
     tail: JoinHandle<Vec<u8>>,
     rule: &ReplaceRule,
     add_hint: impl Fn(Failure) -> Failure,
-) -> Result<(u64, Replaced), Failure> {
+) -> Result<Completion, Failure> {
     let mut totals = totals.clone();
     totals.bytes_out = outputs.row_bytes();
     totals.check().map_err(|error| Failure::from_error(Exit::Error, error))?;
@@ -246,6 +261,13 @@ impl RunSetup<'_> {
     ) {
         let output_file = paths::persistent_path(&self.targets.output)
             .filter(|_| is_written && self.is_output_rereadable);
+        let retry_command = output_file
+            .as_deref()
+            .map(|file| rerun::retry_command(self.args, file, self.targets.output_format));
+        // An input that was rewritten in place, a pipe, or a shard is not corrected at its source.
+        let can_read_again = self.total_rows.is_some() && !self.args.retry_failed;
+        let input = self.args.input.display().to_string();
+        let source_command = can_read_again.then(rerun::source_command);
         let hints = hints::collect_hints(&RunFacts {
             totals,
             row_stats,
@@ -255,8 +277,11 @@ impl RunSetup<'_> {
             endpoint: &self.base_url,
             mainland_prefixed: self.args.api.mainland == MainlandChoice::Prefixed,
             output_file: output_file.as_deref(),
+            retry_command: retry_command.as_deref(),
+            source_command: source_command.as_deref().map(|command| (&*input, command)),
             excel_may_change: is_written
                 && !self.args.excel_safe
+                && !self.targets.output_format.is_workbook()
                 && paths::persistent_path(&self.targets.output).is_some(),
             answers_kept: is_finished && self.state_kind != StateKind::None,
             token_only: self.state_kind == StateKind::TokenOnly,
@@ -267,23 +292,33 @@ impl RunSetup<'_> {
             summary.record_expected(row_stats);
         }
         self.terminal.print(&if is_written {
-            text::describe_run(totals, elapsed, &self.targets, row_stats, is_compared, &hints)
+            let unresolved = &summary.details.unresolved;
+            text::describe_run(
+                totals,
+                elapsed,
+                &self.targets,
+                (row_stats, unresolved),
+                is_compared,
+                &hints,
+            )
         } else {
             text::describe_aborted_run(totals, elapsed, &hints)
         });
     }
 
-    /// Warns of characters and rows of the input that the output does not have.
+    /// Warns of characters, rows of the input, and ends of texts that the output does not have.
     fn report_losses(
         &self,
         totals: &Totals,
         is_written: bool,
-        unencodable: u64,
+        completed: &Completion,
         summary: &mut RunSummary,
     ) {
         let is_cut = is_written && !totals.input_complete;
         let unread = is_cut.then(|| text::unread_input_warning(totals.rows_in));
-        for warning in text::unencodable_warning(unencodable).into_iter().chain(unread) {
+        let unencodable = text::unencodable_warning(completed.unmappable);
+        let cut = text::cut_cells_warning(completed.cut_cells);
+        for warning in unencodable.into_iter().chain(cut).chain(unread) {
             self.warn(warning, summary);
         }
     }

@@ -351,10 +351,21 @@ impl FlushedAnswers {
         session.recorded_output(path).ok().flatten()
     }
 
-    /// Records what was written to the output.
-    pub(crate) fn record_output(&self, path: &Path, digest: &FileDigest) -> Result<(), WriteError> {
+    /// Whether the state has the answers to all numbers of a resolved file.
+    pub(crate) fn has_written(&self, path: &Path) -> bool {
+        matches!(self, Self::OnDisk(session) if session.has_written(path).unwrap_or(false))
+    }
+
+    /// Records what was written to the output, if `digest` is known, and whether the state has the
+    /// answers to all numbers in it.
+    pub(crate) fn record_output(
+        &self,
+        path: &Path,
+        digest: Option<&FileDigest>,
+        has_all_answers: bool,
+    ) -> Result<(), WriteError> {
         match self {
-            Self::OnDisk(session) => session.record_output(path, digest),
+            Self::OnDisk(session) => session.record_output(path, digest, has_all_answers),
             Self::NotKept => Ok(()),
             Self::Failed(error) => Err(error.clone()),
         }

@@ -1,23 +1,35 @@
-//! `resolve --retry-failed`: scans a resolved table for the rows that are called again.
+//! `resolve --retry-failed`: scans a resolved table for the rows that are called again, because of
+//! their status or because their number is not the one that was asked.
 
+use std::collections::BTreeSet;
+use std::mem;
 use std::path::Path;
 
+use roaring::RoaringTreemap;
 use tr::tr;
 
 use crate::app::cli::args::ResolveArgs;
 use crate::app::exit::{Exit, Failure};
-use crate::domain::number::mobile::DefaultRegion;
+use crate::app::report::text::input_name;
+use crate::app::report::unresolved_list::describe_origin;
+use crate::domain::number::mobile::NumberRules;
 use crate::domain::outcome::Status;
 use crate::domain::rounded_id::IdSurvey;
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::Totals;
 use crate::engine::io::reader::{self, ReaderError};
+use crate::engine::io::retry::{self, RecordMatch, RetryRules, RowDecision};
 use crate::engine::io::row_format::{MissingColumn, RowFormat, RowOptions};
 use crate::engine::io::unresolved::{SharedUnresolved, UnresolvedRows};
 use crate::engine::io::writer;
-use crate::table::detect::columns::EXPECTED_COLUMN;
+use crate::store::disk::prefetch::StoredRecords;
+use crate::table::detect::columns::{EXPECTED_COLUMN, SENT_COLUMN};
 use crate::table::prescan::Prescan;
+use crate::table::raw::batch::Batch;
 use crate::table::source::{Source, SourceError};
+
+/// Most rows that a message lists.
+const MAX_LISTED: usize = 10;
 
 /// The answers of a resolved table.
 #[derive(Debug, Default)]
@@ -28,16 +40,134 @@ pub(crate) struct ResolvedScan {
     pub row_stats: RowStats,
     /// What the user ids of the table are like.
     pub user_ids: IdSurvey,
-    /// Rows that are asked again because a spreadsheet rounded their user id.
-    pub rounded_rows: u64,
     /// The rows that keep their answers and have no user id.
     pub unresolved: UnresolvedRows,
+    /// How many rows are asked again, and why.
+    pub reasons: RetryReasons,
+    /// Rows that the API answered.
+    answered_rows: u64,
+    /// Rows whose answer is about their number or not: the state may show it.
+    unrecorded: RowSample,
+    /// Rows whose number cannot be asked.
+    unreadable: RowSample,
+    unreadable_rows: RoaringTreemap,
+    /// Rows whose number a spreadsheet rounded.
+    rounded: RowSample,
+    /// Rows that keep their answers, although these may not be about their numbers.
+    unjudged: RowSample,
+    /// Whether it is decided which rows keep their answers.
+    pub is_concluded: bool,
+}
+
+/// How many rows are asked again, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RetryReasons {
+    by_status: [u64; Status::ALL.len()],
+    pub rounded_ids: u64,
+    no_status: u64,
+    corrected: u64,
+    changed: u64,
+}
+
+/// A count of rows, their statuses, and the first of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RowSample {
+    count: u64,
+    statuses: BTreeSet<Status>,
+    first: Vec<String>,
+}
+
+impl RowSample {
+    fn add(&mut self, format: &RowFormat, batch: &Batch, row: usize, status: Status) {
+        self.count += 1;
+        self.statuses.insert(status);
+        if self.first.len() < MAX_LISTED {
+            self.first.push(describe_origin(&format.origin(batch, row, 0), None));
+        }
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.count += other.count;
+        self.statuses.append(&mut other.statuses);
+        self.first.append(&mut other.first);
+        self.first.truncate(MAX_LISTED);
+    }
+}
+
+/// What the state says about the rows of a resolved table.
+#[derive(Debug, Default)]
+pub(crate) struct RecordComparison {
+    /// Rows whose answer is that of their number.
+    same: u64,
+    /// Rows whose number has another answer.
+    different: RoaringTreemap,
+    /// Rows whose number has no answer in the state.
+    unknown: RoaringTreemap,
+    unknown_sample: RowSample,
+    /// Whether a run of the app wrote the file and asked all of its numbers.
+    is_own_file: bool,
+}
+
+impl RecordComparison {
+    /// Whether a number without an answer in the state was never asked: the state has the answers
+    /// of the run that wrote the table. It has if it knows the file, or two thirds of the answers.
+    fn covers_table(&self) -> bool {
+        self.is_own_file || (self.same > 0 && self.same >= self.unknown.len() * 2)
+    }
 }
 
 impl ResolvedScan {
     #[must_use]
     pub(crate) fn rows_to_retry(&self) -> u64 {
         self.totals.rows_in - self.totals.rows_kept
+    }
+
+    /// Whether rows are to be compared with the state.
+    #[must_use]
+    pub(crate) fn needs_records(&self) -> bool {
+        self.unrecorded.count > 0
+    }
+
+    /// Decides about the rows that [`RetryRules::decide`] does not decide about. Returns those
+    /// whose answer is not about their number. `comparison` is `None` without a state.
+    pub(crate) fn conclude(&mut self, comparison: Option<RecordComparison>) -> RoaringTreemap {
+        self.is_concluded = true;
+        let (unrecorded, unreadable) =
+            (mem::take(&mut self.unrecorded), mem::take(&mut self.unreadable));
+        self.unjudged.append(mem::take(&mut self.rounded));
+        let mut changed = RoaringTreemap::new();
+        // Single cells are mistakes. If most are unreadable, a flag of the first run is missing.
+        if unreadable.count * 2 <= self.answered_rows {
+            changed |= mem::take(&mut self.unreadable_rows);
+        } else {
+            self.unjudged.append(unreadable);
+        }
+        match comparison {
+            None => self.unjudged.append(unrecorded),
+            Some(comparison) => {
+                let is_covered = comparison.covers_table();
+                changed |= comparison.different;
+                if is_covered {
+                    changed |= comparison.unknown;
+                } else {
+                    self.unjudged.append(comparison.unknown_sample);
+                }
+            }
+        }
+        self.count_changed(changed.len());
+        changed
+    }
+
+    /// Takes over what an interrupted run of the same table has decided.
+    pub(crate) fn conclude_as_decided(&mut self, changed: &RoaringTreemap) {
+        self.is_concluded = true;
+        self.unrecorded = RowSample::default();
+        self.count_changed(changed.len());
+    }
+
+    fn count_changed(&mut self, rows: u64) {
+        self.totals.rows_kept -= rows;
+        self.reasons.changed += rows;
     }
 }
 
@@ -56,14 +186,15 @@ pub(crate) fn survey_user_ids(
     Ok(survey)
 }
 
-/// Reads a resolved table to its end. `region` is that of numbers without a country code.
+/// Reads a resolved table to its end.
 ///
 /// # Errors
-/// [`ReaderError`] for the first row that cannot be read or has no status.
+/// [`ReaderError`] for the first row that cannot be read or has no valid status.
 pub(crate) fn scan_resolved(
     mut source: Source,
-    region: DefaultRegion,
+    rules: NumberRules,
     format: &RowFormat,
+    retry_rules: &RetryRules,
 ) -> Result<(Prescan, ResolvedScan), ReaderError> {
     let (mut prescan, mut scan, unresolved) =
         (Prescan { rows: 0, bytes: 0 }, ResolvedScan::default(), SharedUnresolved::default());
@@ -71,16 +202,17 @@ pub(crate) fn scan_resolved(
         prescan.rows += batch.len() as u64;
         prescan.bytes += batch.byte_len() as u64;
         for row in 0..batch.len() {
-            let kept = reader::earlier_status(format, &batch, row)?
-                .filter(|status| !status.is_retryable());
+            let decision = retry_rules
+                .decide(format, &batch, row, rules)
+                .map_err(|cause| reader::status_error(format, &batch, row, cause))?;
+            let kept = scan.count_decision(format, &batch, row, rules, decision);
             scan.totals.rows_in += 1;
-            scan.rounded_rows += u64::from(format.is_asked_for_rounded_id(&batch, row));
             scan.totals.count_row(kept.unwrap_or(Status::Failed));
             if let Some(status) = kept {
                 scan.totals.rows_kept += 1;
                 writer::count_kept_row(
                     format,
-                    region,
+                    rules.default_region,
                     &batch,
                     row,
                     status,
@@ -92,6 +224,174 @@ pub(crate) fn scan_resolved(
     }
     scan.unresolved = unresolved.take();
     Ok((prescan, scan))
+}
+
+impl ResolvedScan {
+    /// Counts a row. Returns its status if it keeps its answer, so far.
+    fn count_decision(
+        &mut self,
+        format: &RowFormat,
+        batch: &Batch,
+        row: usize,
+        rules: NumberRules,
+        decision: RowDecision,
+    ) -> Option<Status> {
+        let reasons = &mut self.reasons;
+        let was_answered =
+            |status| !matches!(status, Status::Invalid | Status::Failed | Status::Pending);
+        match decision {
+            RowDecision::Keep(status) => {
+                self.answered_rows += u64::from(was_answered(status));
+                return Some(status);
+            }
+            RowDecision::Retry(status) => reasons.by_status[status as usize] += 1,
+            RowDecision::RoundedId => reasons.rounded_ids += 1,
+            RowDecision::NoStatus => reasons.no_status += 1,
+            RowDecision::Corrected => reasons.corrected += 1,
+            RowDecision::Changed => {
+                self.answered_rows += 1;
+                reasons.changed += 1;
+            }
+            RowDecision::NeedsRecord(status) => {
+                self.answered_rows += 1;
+                self.unrecorded.add(format, batch, row, status);
+                return Some(status);
+            }
+            RowDecision::Unreadable(status) => {
+                self.answered_rows += 1;
+                if retry::has_rounded_number(format, batch, row, rules) {
+                    self.rounded.add(format, batch, row, status);
+                } else {
+                    self.unreadable.add(format, batch, row, status);
+                    self.unreadable_rows.insert(batch.line(row));
+                }
+                return Some(status);
+            }
+        }
+        None
+    }
+}
+
+/// Compares the answers of a resolved table with those in the state. `path` is that of the table.
+///
+/// # Errors
+/// [`ReaderError`] for the first row that cannot be read or has no valid status.
+pub(crate) fn compare_with_state(
+    mut source: Source,
+    path: &Path,
+    rules: NumberRules,
+    format: &RowFormat,
+    retry_rules: &RetryRules,
+    records: &StoredRecords,
+) -> Result<RecordComparison, ReaderError> {
+    let mut comparison =
+        RecordComparison { is_own_file: records.has_written(path), ..RecordComparison::default() };
+    while let Some(batch) = source.next_batch(usize::MAX)? {
+        let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+        for row in 0..batch.len() {
+            let decision = retry_rules
+                .decide(format, &batch, row, rules)
+                .map_err(|cause| reader::status_error(format, &batch, row, cause))?;
+            if let RowDecision::NeedsRecord(status) = decision {
+                numbers.extend(retry::asked_numbers(format, &batch, row, rules));
+                rows.push((row, status, numbers.len()));
+            }
+        }
+        // An error ends the run, which reads the state too.
+        let Some(found) = records.look_up(&numbers) else { break };
+        let mut start = 0;
+        for (row, status, end) in rows {
+            let own = &found[mem::replace(&mut start, end)..end];
+            match retry::compare_records(format, &batch, row, status, own) {
+                RecordMatch::Same => comparison.same += 1,
+                RecordMatch::Different => {
+                    comparison.different.insert(batch.line(row));
+                }
+                RecordMatch::Unknown => {
+                    comparison.unknown.insert(batch.line(row));
+                    comparison.unknown_sample.add(format, &batch, row, status);
+                }
+            }
+        }
+    }
+    Ok(comparison)
+}
+
+/// How many rows are asked again, and why; `None` if there is none.
+#[must_use]
+pub(crate) fn describe_reasons(scan: &ResolvedScan) -> Option<String> {
+    if scan.rows_to_retry() == 0 {
+        return None;
+    }
+    let RetryReasons { by_status, rounded_ids, no_status, corrected, changed } = &scan.reasons;
+    let statuses = Status::ALL.into_iter().zip(by_status);
+    let mut reasons: Vec<_> = statuses
+        .filter(|(_, count)| **count > 0)
+        .map(|(status, count)| format!("{status} {count}"))
+        .collect();
+    for (count, reason) in [
+        (corrected, tr!("invalid and can be sent now")),
+        (changed, tr!("another number than the one that was asked")),
+        (no_status, tr!("no status")),
+        (rounded_ids, tr!("rounded user id")),
+    ] {
+        if *count > 0 {
+            reasons.push(format!("{reason} {count}"));
+        }
+    }
+    Some(tr!(
+        "asking {rows} of {all} rows again: {reasons}",
+        rows = scan.rows_to_retry(),
+        all = scan.totals.rows_in,
+        reasons = reasons.join(&tr!(", "))
+    ))
+}
+
+/// The warning about rows that keep their answers, although these may not be about their numbers.
+/// `retry_rules` are those of the run.
+#[must_use]
+pub(crate) fn unjudged_warning(scan: &ResolvedScan, retry_rules: &RetryRules) -> Option<String> {
+    let RowSample { count, statuses, first } = &scan.unjudged;
+    let count = *count;
+    if count == 0 {
+        return None;
+    }
+    let asked = Status::ALL
+        .into_iter()
+        .filter(|status| retry_rules.has_status(*status) || statuses.contains(status));
+    let mut text = tr!(
+        "{n} row has an answer, and there is no record of the number that was asked: if the number \
+         was changed, the answer is not about it. The row keeps it; --retry {statuses} asks it \
+         again"
+            | "{n} rows have an answer, and there is no record of the number that was asked: where \
+               the number was changed, the answer is not about it. The rows keep it; \
+               --retry {statuses} asks them again"
+                % count,
+        statuses = asked.map(Status::name).collect::<Vec<_>>().join(",")
+    );
+    for row in first {
+        text.push_str("\n  ");
+        text.push_str(row);
+    }
+    let more = count - first.len() as u64;
+    if more > 0 {
+        text.push_str("\n  ");
+        text.push_str(&tr!("and {count} more", count = more));
+    }
+    Some(text)
+}
+
+/// The warning for a table that can be read only once, so that it is not compared with the state.
+#[must_use]
+pub(crate) fn unscanned_warning(input: &Path, source: &Source) -> Option<String> {
+    source.appended_column(SENT_COLUMN).is_none().then(|| {
+        tr!(
+            "{input} can be read only once, so a row whose number was changed keeps its answer: \
+             give the name of a file, or let the first run write the column {column} (--show-sent)",
+            input = input_name(input),
+            column = SENT_COLUMN
+        )
+    })
 }
 
 /// The warning if the table has a column `expected` and `--expect` is not given.
@@ -112,12 +412,12 @@ pub(crate) fn uncompared_warning(options: &RowOptions, source: &Source) -> Optio
 /// The warning if a spreadsheet rounded user ids of the table.
 #[must_use]
 pub(crate) fn rounded_ids_warning(scan: &ResolvedScan) -> Option<String> {
-    (scan.rounded_rows > 0).then(|| {
+    (scan.reasons.rounded_ids > 0).then(|| {
         tr!("in {n} row, a spreadsheet rounded the user id when it saved the file; the row is \
              asked again"
             | "in {n} rows, a spreadsheet rounded the user id when it saved the file; the rows \
                    are asked again"
-                % scan.rounded_rows)
+                % scan.reasons.rounded_ids)
     })
 }
 
@@ -133,15 +433,11 @@ pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
     )
 }
 
-/// Whether the same flags can read the output: the hint for failed rows is the same command with
-/// its output as the input.
+/// Whether the output can be the input of `--retry-failed`, which takes no `--shard` and no row
+/// that is longer than the header.
 #[must_use]
 pub(crate) fn can_reread_output(args: &ResolveArgs) -> bool {
-    let reader = &args.reader;
-    // --retry-failed takes no --shard, no workbook, and no row longer than the header; --encoding
-    // names the encoding of the input, and the output may have another.
-    let is_recoded = reader.encoding.is_some() && args.output_encoding.is_some();
-    args.sharding.shard.is_none() && reader.sheet.is_none() && !reader.flexible && !is_recoded
+    args.sharding.shard.is_none() && !args.reader.flexible
 }
 
 #[must_use]
@@ -161,7 +457,10 @@ mod tests {
 
     use super::*;
     use crate::domain::expected::Expected;
+    use crate::domain::number::mobile::DefaultRegion;
     use crate::table::detect::layout::SourceOptions;
+
+    const RULES: NumberRules = NumberRules { default_region: DefaultRegion::CHINA, strict: true };
 
     #[test]
     fn kept_rows_are_counted_like_resolved_rows() {
@@ -183,13 +482,17 @@ mod tests {
             Source::open(Box::new(Cursor::new(text)), &source_options, &|cell| cell.len() == 3)
                 .unwrap();
         let format = RowFormat::new(&options, &source).unwrap();
-        let (prescan, scan) = scan_resolved(source, DefaultRegion::CHINA, &format).unwrap();
+        let (prescan, scan) =
+            scan_resolved(source, RULES, &format, &RetryRules::default()).unwrap();
         assert_eq!((prescan.rows, scan.totals.rows_in, scan.totals.rows_kept), (6, 6, 2));
-        assert_eq!((scan.rows_to_retry(), scan.rounded_rows), (4, 2));
+        assert_eq!((scan.rows_to_retry(), scan.reasons.rounded_ids), (4, 2));
         assert_eq!(Expected::ALL.map(|result| scan.row_stats.expected(result)), [1, 0, 0, 1]);
         let not_found = scan.unresolved.with_status(Status::NotFound);
         let first = &not_found.rows[0];
-        assert_eq!((not_found.count, first.line, &*first.code), (1, 3, "60121"));
+        assert_eq!(
+            (not_found.count, first.origin.location.number(), &*first.code),
+            (1, 3, "60121")
+        );
         assert_eq!(scan.unresolved.with_status(Status::Failed).count, 0);
     }
 }
