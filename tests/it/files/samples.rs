@@ -2,15 +2,19 @@
 //! byte.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
 use dingmap::testing::domain::Status;
 use dingmap::testing::domain::{DecodeError, decode};
 use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
 use dingmap::testing::domain::{Pause, PauseLength, Verdict, by_code, ip_ban_pause};
+use dingmap::testing::sandbox::{IdForm, Script};
 
+use crate::support::roster_workbook::{roster_parts, roster_workbook};
 use crate::support::rows::read_rows;
 use crate::support::sample_files::sample_path;
-use crate::support::sandbox::{dingmap, run};
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::workbook::{read_parts, read_sheet};
 use crate::support::workdir::Workdir;
 
 /// A line of `replies/expected.csv`.
@@ -273,4 +277,58 @@ fn the_staff_sample_resolves_byte_for_byte() {
         }
     }
     assert!(ended.stderr.contains("****") && !ended.stderr.contains("sandbox-secret"));
+}
+
+/// Resolves the roster against a sandbox with ids of 17 to 19 digits.
+fn resolve_roster(output: &Path) {
+    let script = Script { id_form: IdForm::Numeric, ..unlimited_script() };
+    let ended = run(&mut Sandbox::new(script).resolve(&sample_path("roster.xlsx"), output));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+fn assert_same_parts(path: &Path, expected: &[(String, String)]) {
+    let parts = read_parts(path);
+    let names = |parts: &[(String, String)]| -> Vec<String> {
+        parts.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&parts), names(expected), "{}", path.display());
+    for ((name, is), (_, expected)) in parts.iter().zip(expected) {
+        assert!(is == expected, "{name} of {} differs:\n{is}\n{expected}", path.display());
+    }
+}
+
+/// Part by part, because a newer version of the library may compress them better.
+#[test]
+fn the_roster_sample_and_its_result_are_as_generated() {
+    assert_same_parts(&sample_path("roster.xlsx"), &roster_parts());
+    let workdir = Workdir::new();
+    let output = workdir.path("roster.resolved.xlsx");
+    resolve_roster(&output);
+    assert_same_parts(&output, &read_parts(&sample_path("roster.resolved.xlsx")));
+}
+
+/// `cargo test --test it write_the_roster_sample -- --ignored`
+#[test]
+#[ignore = "writes samples/roster.xlsx and samples/roster.resolved.xlsx"]
+fn write_the_roster_sample() {
+    std::fs::write(sample_path("roster.xlsx"), roster_workbook()).unwrap();
+    resolve_roster(&sample_path("roster.resolved.xlsx"));
+}
+
+#[test]
+fn every_user_id_of_the_roster_keeps_its_digits() {
+    let rows = read_sheet(&sample_path("roster.resolved.xlsx"), "在职");
+    let header = rows.iter().position(|row| row[0] == "工号").unwrap();
+    let column = |name: &str| rows[header].iter().position(|cell| cell == name).unwrap();
+    let (number, userid) = (column("手机号"), column("userid"));
+    let mut found = 0;
+    for row in rows[header + 1..].iter().filter(|row| row[column("status")] == "found") {
+        let mobile = Mobile::parse(&row[number], DefaultRegion::CHINA).unwrap();
+        let sent = mobile.to_api_string(MainlandFormat::Plain);
+        assert_eq!(row[userid], IdForm::Numeric.userid(&sent));
+        assert!(row[userid].len() >= 17 && row[column("工资卡号")].len() == 19, "{row:?}");
+        found += 1;
+    }
+    assert_eq!(found, 14);
+    assert_eq!(rows[header + 1][0], "00001");
 }
