@@ -412,7 +412,10 @@ impl Source {
     /// What the row is, which has no number, if it is not about a person.
     fn classify_non_person(&self) -> Option<NonPerson> {
         let cells: Vec<_> = self.framer.cells().map(String::from_utf8_lossy).collect();
-        let cells: Vec<&str> = cells.iter().map(|cell| &**cell).collect();
+        // The answer of an earlier run says nothing about the row.
+        let is_answer = |at: &usize| self.has_answers && self.layout.extra_columns.contains(at);
+        let cells: Vec<&str> =
+            (0..).zip(&cells).map(|(at, cell)| if is_answer(&at) { "" } else { &**cell }).collect();
         non_person::classify(&cells, &self.layout, self.rows == 0)
     }
 

@@ -130,30 +130,29 @@ impl NamedOutput<'_> {
     /// Usage (2) for a name that promises what is not written.
     pub(crate) fn format(&self) -> Result<TableFormat, Failure> {
         let format = match (Promise::from_path(self.path), self.wanted) {
-            (Promise::Refused(refusal), _) => return self.refuse(self.refusal_text(refusal)),
+            (Promise::Refused(refusal), _) => return self.refuse(&self.refusal_text(refusal)),
             (Promise::Text | Promise::Compressed(_), Some(OutputFormat::Xlsx)) => {
-                return self.refuse(tr!(
+                return self.refuse(&tr!(
                     "its name says text, and --output-format says xlsx: name it .xlsx, or leave \
                      out --output-format"
                 ));
             }
             (Promise::Workbook | Promise::MacroWorkbook, Some(OutputFormat::Csv)) => {
-                return self.refuse(tr!(
+                return self.refuse(&tr!(
                     "its name says a workbook, and --output-format says csv: name it .csv, or \
                      leave out --output-format"
                 ));
             }
-            (Promise::Text, _) | (Promise::Open, Some(OutputFormat::Csv)) => TableFormat::Text,
             (Promise::Compressed(format), _) => format,
             (Promise::Workbook | Promise::MacroWorkbook, _)
             | (Promise::Open, Some(OutputFormat::Xlsx)) => TableFormat::Workbook,
             (Promise::Open, None) if self.replaces_workbook() => TableFormat::Workbook,
-            (Promise::Open, None) => TableFormat::Text,
+            (Promise::Text | Promise::Open, _) => TableFormat::Text,
         };
         if format.is_workbook() {
-            self.check_workbook()?
+            self.check_workbook()?;
         } else {
-            self.check_text()?
+            self.check_text()?;
         }
         Ok(format)
     }
@@ -162,7 +161,7 @@ impl NamedOutput<'_> {
     /// As [`NamedOutput::format`].
     fn check_workbook(&self) -> Result<(), Failure> {
         if self.shard.is_some() {
-            return self.refuse(tr!(
+            return self.refuse(&tr!(
                 "the rows of a shard are CSV, which merge puts together as a workbook: name it .csv"
             ));
         }
@@ -172,7 +171,7 @@ impl NamedOutput<'_> {
             InputKind::MacroWorkbook if !has_macro_name && self.has_name() => self
                 .refuse(tr!("the input is a workbook with macros, and Excel opens a copy of it \
                                  only as .xlsm: name it .xlsm")),
-            InputKind::Template => self.refuse(tr!(
+            InputKind::Template => self.refuse(&tr!(
                 "the input is a template, which Excel does not open under the name \
                                  of a workbook: save it as .xlsx in Excel first, or name the \
                                  output .csv"
@@ -189,7 +188,7 @@ impl NamedOutput<'_> {
         if !self.replaces_workbook() {
             return Ok(());
         }
-        self.refuse(tr!(
+        self.refuse(&tr!(
             "the input is this file, a workbook, and the output is text, which would replace all \
              its sheets: name another file"
         ))
@@ -228,7 +227,7 @@ impl NamedOutput<'_> {
         }
     }
 
-    fn refuse<T>(&self, reason: String) -> Result<T, Failure> {
+    fn refuse<T>(&self, reason: &str) -> Result<T, Failure> {
         let (flag, path) = (self.flag, self.path.display());
         let text = tr!("{flag}: {path}: {reason}", flag, path, reason);
         Err(Failure::with_message(Exit::Usage, text))

@@ -40,6 +40,28 @@ impl HintMessage {
     }
 }
 
+fn correct_message(rows: u64, file: &str, command: &str) -> String {
+    tr!(
+        "one row has no user id because of its number: correct the number in {file}, save the \
+         file, and run: {command}"
+            | "{n} rows have no user id because of their numbers: correct the numbers in {file}, \
+               save the file, and run: {command}"
+                % rows,
+        file,
+        command
+    )
+}
+
+fn correct_source_message(calls: u64, input: &str, command: &str) -> String {
+    tr!(
+        "if you correct {input} instead, run this, which makes one call at most: {command}"
+            | "if you correct {input} instead, run this, which makes {n} calls at most: {command}"
+                % calls,
+        input,
+        command
+    )
+}
+
 impl Hint {
     /// One line for people.
     #[must_use]
@@ -128,23 +150,10 @@ impl Hint {
                     | "{n} rows failed; to ask them again, run: {command}" % rows,
                 command
             ),
-            Self::Correct { rows, ref file, ref command } => tr!(
-                "one row has no user id because of its number: correct the number in {file}, save \
-                 the file, and run: {command}"
-                    | "{n} rows have no user id because of their numbers: correct the numbers in \
-                       {file}, save the file, and run: {command}"
-                        % rows,
-                file,
-                command
-            ),
-            Self::CorrectSource { calls, ref input, ref command } => tr!(
-                "if you correct {input} instead, run this, which makes one call at most: {command}"
-                    | "if you correct {input} instead, run this, which makes {n} calls at most: \
-                       {command}"
-                        % calls,
-                input,
-                command
-            ),
+            Self::Correct { rows, ref file, ref command } => correct_message(rows, file, command),
+            Self::CorrectSource { calls, ref input, ref command } => {
+                correct_source_message(calls, input, command)
+            }
             Self::Retry { rows, command: None, .. } => tr!(
                 "one row failed; to retry only this row, add --max-age 1d --max-age-not-found 1d"
                     | "{n} rows failed; to retry only these rows, add --max-age 1d \

@@ -37,12 +37,12 @@ pub(crate) fn list_unresolved(unresolved: &UnresolvedRows) -> String {
     if more > 0 {
         lines.push(format!("  {}", tr!("and {more} more; --report lists them", more)));
     }
-    lines.into_iter().map(|line| format!("\n{line}")).collect()
+    lines.iter().fold(String::new(), |text, line| text + "\n" + line)
 }
 
 /// As in `Staff, row 13 (D13): 00013, Ann, 138****8000: not_found`.
 fn describe_row(status: Status, row: &UnresolvedRow) -> String {
-    let number = row.mobile.map(|mobile| mobile.to_masked_string());
+    let number = row.mobile.map(crate::domain::number::mobile::Mobile::to_masked_string);
     let who = describe_origin(&row.origin, number);
     let reason = match status {
         Status::NotFound | Status::OutOfScope => String::new(),

@@ -143,9 +143,8 @@ impl RetryRules {
         }
         let mut numbers = format.number_cells.parse(batch, row, rules);
         Ok(match status {
-            Status::Failed | Status::Pending => RowDecision::Keep(status),
             Status::Invalid if numbers.any(|number| number.is_ok()) => RowDecision::Corrected,
-            Status::Invalid => RowDecision::Keep(status),
+            Status::Failed | Status::Pending | Status::Invalid => RowDecision::Keep(status),
             Status::Found | Status::NotFound | Status::BadNumber | Status::OutOfScope => {
                 Self::compare_number(format, batch, row, rules, status)
             }

@@ -212,7 +212,7 @@ impl LayoutDetector<'_> {
         let mut first_row = first_row.to_vec();
         first_row.resize(first_row.len() + unnamed_columns, String::new());
         let numbers = columns.iter().map(|column| column.index);
-        let countries = country_columns.iter().flat_map(NumberCountries::columns);
+        let countries = country_columns.iter().filter_map(|countries| countries.certain.as_ref());
         let countries = countries.map(|column| column.index);
         let others: Vec<usize> =
             numbers.chain(countries).chain(answer_columns.iter().copied()).collect();

@@ -79,8 +79,8 @@ fn first_row_len(text: &[u8], complete: bool) -> Option<usize> {
     loop {
         let line = first_line_len(&text[length..], complete)?;
         length += line;
-        let quotes = text[..length].iter().filter(|byte| **byte == b'"').count();
-        if line == 0 || quotes.is_multiple_of(2) {
+        let between_quotes = text[..length].split(|byte| *byte == b'"').count();
+        if line == 0 || !between_quotes.is_multiple_of(2) {
             return Some(length);
         }
     }

@@ -300,7 +300,8 @@ impl NewWorkbook {
         let cells = self.status_cells();
         let rows_sheet = self.workbook.worksheet_from_index(ROWS_SHEET)?.name();
         let sheet = self.workbook.add_worksheet_with_constant_memory()?;
-        write_summary(sheet, &self.counts, cells.map(|cells| cells.in_sheet(&rows_sheet)))
+        let cells = cells.map(|cells| cells.in_sheet(&rows_sheet));
+        write_summary(sheet, &self.counts, cells.as_deref())
     }
 
     fn limit_error(&self, line: u64, limit: SheetLimit) -> SinkError {
@@ -371,7 +372,7 @@ fn find_header(raw: &str, head: &Header) -> usize {
     }
     let named =
         &head.first_row[..(head.first_row.len() + 1).saturating_sub(head.answer_delimiters)];
-    let is_header = |start: &usize| splitter.cells(raw[*start..].as_bytes()) == named;
+    let is_header = |start: &usize| splitter.cells(&raw.as_bytes()[*start..]) == named;
     let found = starts.iter().copied().rev().find(is_header);
     found.or(starts.last().copied()).unwrap_or(0)
 }

@@ -122,13 +122,13 @@ fn a_result_that_a_spreadsheet_saved_otherwise_is_read_all_the_same() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (output, ended) = first_run(&api, &workdir, &["-e", "utf-8"]);
     let text = correct(&fs::read_to_string(&output).unwrap());
-    let quoted: String = text
-        .lines()
-        .map(|line| {
-            let cells = line.split(',').map(|cell| format!("\"{cell}\""));
-            cells.collect::<Vec<_>>().join(",") + "\r\n"
-        })
-        .collect();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let mut writer = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    reader.records().for_each(|row| writer.write_record(&row.unwrap()).unwrap());
+    let quoted = String::from_utf8(writer.into_inner().unwrap()).unwrap();
     let mut bytes = Vec::new();
     Encoding::Gb18030.encode(&quoted, &mut bytes);
     fs::write(&output, bytes).unwrap();

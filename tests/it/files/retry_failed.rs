@@ -111,7 +111,8 @@ fn rounded_user_ids_written_in_full_are_asked_again() {
     // Another id of the file has all its digits: no spreadsheet rounded them.
     let text = text + "13800000025,123456789012345678,,found,0,ok\n";
     let file = workdir.write_file("whole.csv", &text);
-    let ended = run(&mut retry_command(&api, &file));
+    // The state has other ids of these numbers now.
+    let ended = run(retry_command(&api, &file).arg("--no-state"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     assert_eq!(call_count(&api), 2);

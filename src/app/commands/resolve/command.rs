@@ -162,7 +162,7 @@ async fn run_stages(
     }
     let outputs = open_outputs(args, &options, &input, copy_plan, signals).await?;
     let access = match early_access {
-        EarlyAccess::Read(access) => access,
+        EarlyAccess::Read(access) => *access,
         EarlyAccess::NotRead => read_access(args, signals).await?,
     };
     let total_rows = input.total_rows();
@@ -275,7 +275,7 @@ impl Input {
             return Ok(EarlyAccess::NotRead);
         }
         match read_access(args, signals).await {
-            Ok(access) => Ok(EarlyAccess::Read(access)),
+            Ok(access) => Ok(EarlyAccess::Read(Box::new(access))),
             Err(failure) if matches!(failure.exit, Exit::Interrupted(_)) => Err(failure),
             Err(_) => {
                 self.conclude(None);
@@ -328,7 +328,7 @@ impl Input {
 enum EarlyAccess {
     NotRead,
     /// `None` for the built-in sandbox.
-    Read(Option<ApiConfig>),
+    Read(Box<Option<ApiConfig>>),
 }
 
 /// Whether the run writes nothing but the input itself.

@@ -17,7 +17,7 @@ const WIDTHS: [u16; 4] = [16, 10, 44, 64];
 pub(super) fn write_summary(
     sheet: &mut Worksheet,
     counts: &StatusCounts,
-    cells: Option<String>,
+    cells: Option<&str>,
 ) -> Result<(), XlsxError> {
     let bold = Format::new().set_bold();
     let wrapped = Format::new().set_text_wrap().set_align(FormatAlign::Top);
@@ -36,7 +36,7 @@ pub(super) fn write_summary(
         let color = wrapped.clone().set_background_color(status_color(status));
         sheet.write_string_with_format(row, 0, status.name(), &color)?;
         let count = counts.rows_with(status);
-        match &cells {
+        match cells {
             Some(cells) => {
                 let formula = format!("=COUNTIF({cells},A{})", row + 1);
                 let formula = Formula::new(formula).set_result(count.to_string());

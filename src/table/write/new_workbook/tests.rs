@@ -1,3 +1,5 @@
+//! Tests of new workbooks.
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};

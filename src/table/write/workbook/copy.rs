@@ -60,7 +60,7 @@ impl WorkbookCopy {
             let content = changed_entries.remove(&index);
             write_entry(&mut archive, &file, &entry, content.as_deref()).map_err(failed)?;
         }
-        let sheet = sheet.ok_or_else(|| SinkError::Source(WorkbookError::TooManyParts))?;
+        let sheet = sheet.ok_or(SinkError::Source(WorkbookError::TooManyParts))?;
         let rest = before.map(|(index, entry)| (entry, changed_entries.remove(&index))).collect();
         let first_new_column = changes.new_columns.as_ref().map_or(0, |new| new.first);
         let editor = SheetEditor::new(sheet.unpacked(&file), changes).map_err(SinkError::Source)?;

@@ -269,7 +269,7 @@ impl<R: Read> SheetEditor<R> {
                 }
                 ("cols", Event::End(_), Some(edits)) => {
                     is_in_columns = false;
-                    edits.finish(&prefix(&tag.replacen('/', "", 1)), output);
+                    edits.finish(prefix(&tag.replacen('/', "", 1)), output);
                     columns = None;
                     output.extend_from_slice(raw);
                 }
@@ -354,7 +354,10 @@ impl<R: Read> SheetEditor<R> {
         self.output.extend_from_slice(tag.as_bytes());
         let (mut next_column, mut row_style) = (0, row.style);
         let mut end_tag = format!("</{}row>", prefix(&tag)).into_bytes();
-        while !row.is_empty {
+        loop {
+            if row.is_empty {
+                break;
+            }
             let (event, raw) = self.xml.require_event()?;
             let (tag, is_empty) = match &event {
                 Event::Start(tag) => (tag, false),

@@ -174,7 +174,10 @@ impl<R: Read> SurveyReader<'_, R> {
         }
         self.row = row + 1;
         let (mut next_column, mut last_style) = (0, None);
-        while !is_empty {
+        loop {
+            if is_empty {
+                break;
+            }
             let (event, _) = self.xml.require_event()?;
             let (tag, is_empty) = match &event {
                 Event::Start(tag) => (tag, false),
