@@ -169,7 +169,7 @@ impl NamedOutput<'_> {
         let has_macro_name = Promise::from_path(self.path) == Promise::MacroWorkbook;
         match kind {
             InputKind::MacroWorkbook if !has_macro_name && self.has_name() => self
-                .refuse(tr!("the input is a workbook with macros, and Excel opens a copy of it \
+                .refuse(&tr!("the input is a workbook with macros, and Excel opens a copy of it \
                                  only as .xlsm: name it .xlsm")),
             InputKind::Template => self.refuse(&tr!(
                 "the input is a template, which Excel does not open under the name \
@@ -177,7 +177,7 @@ impl NamedOutput<'_> {
                                  output .csv"
             )),
             InputKind::Text | InputKind::Workbook if has_macro_name => self
-                .refuse(tr!("only the copy of an .xlsm is an .xlsm, and the rows here come \
+                .refuse(&tr!("only the copy of an .xlsm is an .xlsm, and the rows here come \
                                  from another file: name it .xlsx")),
             _ => Ok(()),
         }
@@ -241,7 +241,7 @@ impl NamedOutput<'_> {
 pub(crate) fn text_format(flag: &'static str, path: &Path) -> Result<TableFormat, Failure> {
     let output = NamedOutput { flag, path, input: None, wanted: None, shard: None };
     match output.format()? {
-        TableFormat::Workbook => output.refuse(tr!("the output is text: name it .csv")),
+        TableFormat::Workbook => output.refuse(&tr!("the output is text: name it .csv")),
         format => Ok(format),
     }
 }
