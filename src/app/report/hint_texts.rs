@@ -52,7 +52,7 @@ fn correct_message(rows: u64, file: &str, command: &str) -> String {
     )
 }
 
-fn correct_source_message(calls: u64, input: &str, command: &str) -> String {
+fn rerun(calls: u64, input: &str, command: &str) -> String {
     tr!(
         "if you correct {input} instead, run this, which makes one call at most: {command}"
             | "if you correct {input} instead, run this, which makes {n} calls at most: {command}"
@@ -151,9 +151,7 @@ impl Hint {
                 command
             ),
             Self::Correct { rows, ref file, ref command } => correct_message(rows, file, command),
-            Self::CorrectSource { calls, ref input, ref command } => {
-                correct_source_message(calls, input, command)
-            }
+            Self::CorrectSource { calls, ref input, ref command } => rerun(calls, input, command),
             Self::Retry { rows, command: None, .. } => tr!(
                 "one row failed; to retry only this row, add --max-age 1d --max-age-not-found 1d"
                     | "{n} rows failed; to retry only these rows, add --max-age 1d \
