@@ -231,7 +231,9 @@ impl<'a> InputSpec<'a> {
             Err(SourceError::Column { error, .. })
                 if matches!(
                     *error,
-                    ColumnError::Ambiguous { .. } | ColumnError::AmbiguousCountry { .. }
+                    ColumnError::Ambiguous { .. }
+                        | ColumnError::AmbiguousCountry { .. }
+                        | ColumnError::OtherPersons { .. }
                 ) =>
             {
                 SheetFit::NamedNumbers

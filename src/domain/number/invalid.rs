@@ -61,6 +61,12 @@ pub enum Invalid {
         "not a mobile number of +{country}; a mainland mobile number needs +86", country = .0
     ))]
     MainlandWithoutCode(u16),
+    /// The digits of a mainland number, grouped as only numbers of the United States and Canada are
+    /// (`1-310-820-7129`), and a number of theirs.
+    #[error("{}", tr!(
+        "written like a number of the United States or Canada; write +1 or +86 before it"
+    ))]
+    NorthAmericanForm,
     /// The country's numbering plan assigns the range to fixed lines.
     #[error("{}", tr!("a landline number, not a mobile number"))]
     Landline,
@@ -191,6 +197,7 @@ impl Invalid {
             | Self::UnknownCountryCode
             | Self::TooLong(_)
             | Self::MainlandWithoutCode(_)
+            | Self::NorthAmericanForm
             | Self::UnknownRange(_) => InvalidKind::Other,
         }
     }
@@ -215,6 +222,7 @@ impl Invalid {
             | Self::NotANumber
             | Self::MoreThanNumbers
             | Self::Fraction
+            | Self::NorthAmericanForm
             | Self::NonPerson(_)
             | Self::Several { .. }
             | Self::CountryMismatch { .. }

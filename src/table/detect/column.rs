@@ -7,7 +7,9 @@ use crate::domain::redact;
 use crate::table::detect::column_error::{COLUMN_FLAG, ColumnError, ColumnList};
 use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
 use crate::table::detect::header_row::has_number;
-use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
+use crate::table::detect::header_words::{
+    HeaderMatch, is_other_persons, match_header, normalize_name,
+};
 use crate::table::detect::suggest::suggest;
 
 /// What the column is detected from.
@@ -136,7 +138,8 @@ impl ColumnDetector<'_> {
     /// Detects the column if header name and cells agree, or if one of them indicates a column and
     /// the other none. If a clear name and the cells indicate different columns, this is an error
     /// and never a guess: a spreadsheet may have damaged the named column, and the other one may
-    /// have other people's numbers. In a table with answers, which may be overwritten, a column
+    /// have other people's numbers. Nor is a column detected whose name says that it has those
+    /// (`紧急联系人电话`). In a table with answers, which may be overwritten, a column
     /// with cells of which none looks like a number is not detected either.
     fn detect(&self) -> Result<Column, ColumnError> {
         let candidates: Vec<usize> = (0..self.first_row.len())
@@ -170,7 +173,11 @@ impl ColumnDetector<'_> {
         let is_doubtful = |index| {
             !self.answer_columns.is_empty() && matches!(self.count_mobiles(index), (0, 1..))
         };
+        let is_other_persons = |index| self.name(index).is_some_and(|name| is_other_persons(&name));
         match (winners.as_slice(), candidates.as_slice()) {
+            (&[index], _) if is_other_persons(index) => {
+                Err(ColumnError::OtherPersons { columns: self.list_with_samples(&[index]) })
+            }
             (&[index], _) if !is_doubtful(index) => {
                 Ok(self.detected(index, self.detection_reason(index, matches[index])))
             }
