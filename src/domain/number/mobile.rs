@@ -307,8 +307,8 @@ impl std::str::FromStr for DefaultRegion {
     }
 }
 
-/// Whether a number is grouped like `1-310-820-7129`, `1 (310) 820-7129` or `(1)3108207129`. Mainland
-/// numbers are written in groups of 3, 4 and 4 digits.
+/// Whether a number is grouped like `1-310-820-7129`, `1 (310) 820-7129` or `(1)3108207129`.
+/// Mainland numbers are written in groups of 3, 4 and 4 digits.
 fn has_north_american_form(text: &str) -> bool {
     let groups = text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty());
     let lengths: Vec<_> = groups.map(str::len).collect();
