@@ -556,6 +556,24 @@ fn a_second_header_stays_with_the_failed_rows() {
 }
 
 #[test]
+fn a_header_among_the_rows_stays_only_above_failed_rows() {
+    let header = "姓名,国家码,手机号\n";
+    let failing = "Hans,49,15123456794\n";
+    let fine = format!("{header}甲,86,13800138000\n{header}乙,86,13800138001\n");
+    for (text, status, expected) in [
+        (fine.clone(), 0, header.to_owned()),
+        (format!("{fine}{header}{failing}{header}"), 4, format!("{header}{header}{failing}")),
+    ] {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let (input, failed) = (workdir.write_file("in.csv", &text), workdir.path("failed.csv"));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
+        let ended = run(command.args(["--max-retries", "0", "--failed"]).arg(&failed));
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert_eq!(std::fs::read_to_string(&failed).unwrap(), expected, "{text}");
+    }
+}
+
+#[test]
 fn many_rows_with_an_unknown_country_do_not_blame_the_number_column() {
     let rows = "甲,外国,13800138000\n".repeat(12);
     let run = resolve(&format!("姓名,国家,手机号\n{rows}"), &[]);
