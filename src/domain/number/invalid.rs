@@ -11,6 +11,12 @@ pub enum Invalid {
     /// Only white space.
     #[error("{}", tr!("the cell is empty"))]
     Empty,
+    /// Only white space, but the row has a number in another cell and lacks cells.
+    #[error("{}", tr!(
+        "the cell is empty, but another cell of this row holds a number; check the delimiters of \
+         this row"
+    ))]
+    NumberElsewhere,
     /// A formula of which the file does not keep the value.
     #[error("{}", tr!(
         "a formula without a stored value: open the workbook in Excel, save it, and run again"
@@ -191,7 +197,8 @@ impl Invalid {
             Self::CountryMismatch { .. }
             | Self::UnknownCountry(_)
             | Self::DoubtfulCountry { .. } => InvalidKind::Country,
-            Self::NotANumber
+            Self::NumberElsewhere
+            | Self::NotANumber
             | Self::MoreThanNumbers
             | Self::Fraction
             | Self::UnknownCountryCode
@@ -216,6 +223,7 @@ impl Invalid {
             | Self::ServiceNumber
             | Self::UnknownRange(_) => true,
             Self::Empty
+            | Self::NumberElsewhere
             | Self::MissingValue
             | Self::NoNumber
             | Self::Rounded(_)
