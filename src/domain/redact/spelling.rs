@@ -24,7 +24,7 @@ const CHINESE_DIGITS: [&str; 10] =
     ["〇零○", "一壹壱幺", "二贰貳两兩", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"];
 /// In a run of so many digits and characters that look like digits, these are digits,
 const MIN_RUN_DIGITS: usize = 7;
-/// if so many are digits of some script, or all are Chinese numerals.
+/// if so many are digits of some script, or so many as the run needs are Chinese numerals.
 const MIN_TRUE_DIGITS: usize = 4;
 /// Most characters between two digits of a run. A mask has more.
 const MAX_RUN_GAP: usize = 3;
@@ -75,9 +75,9 @@ pub(super) fn read_lookalikes<'a>(units: &[Unit<'a>]) -> Option<(Vec<Unit<'a>>, 
         let end = run_end(&read, &digits, start);
         let in_run = || (start..end).filter(|at| digits[*at].is_some());
         let true_digits = in_run().filter(|at| read[*at].c.is_ascii_digit()).count();
-        let is_number = in_run().count() >= MIN_RUN_DIGITS
-            && (true_digits >= MIN_TRUE_DIGITS
-                || in_run().all(|at| chinese_digit(read[at].c).is_some()));
+        let numerals = in_run().filter(|at| chinese_digit(read[*at].c).is_some()).count();
+        let is_number = numerals >= MIN_RUN_DIGITS
+            || (in_run().count() >= MIN_RUN_DIGITS && true_digits >= MIN_TRUE_DIGITS);
         for at in in_run().filter(|_| is_number).collect::<Vec<_>>() {
             is_lookalike[at] |= !read[at].c.is_ascii_digit();
             read[at].c = digits[at].unwrap_or(read[at].c);
