@@ -82,11 +82,14 @@ impl Hint {
                 rows,
                 of
             ),
-            Self::CountryColumn { rows } => tr!(
-                "{rows} rows are invalid because of the cell for the country: correct these cells, \
-                 name the right column with --country-column, or use --country-column none",
-                rows
-            ),
+            Self::CountryColumn { rows } => {
+                tr!("one row is invalid because of the cell for the country: correct that cell, \
+                     name the right column with --country-column, or use --country-column none"
+                    | "{n} rows are invalid because of the cell for the country: correct these \
+                       cells, name the right column with --country-column, or use \
+                       --country-column none"
+                        % rows)
+            }
             Self::Short { rows } => tr!(
                 "{rows} numbers are too short: if digits were lost in the export, export the \
                  column as text, or use the .xlsx itself",

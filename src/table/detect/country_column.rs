@@ -12,7 +12,8 @@ use crate::table::detect::country_reading::{
     NumberCountries, STATE_CODES,
 };
 use crate::table::detect::country_words::{
-    CountryHeader, CountryWord, is_other_content, match_country_header, strip_phone_words,
+    CountryHeader, CountryWord, is_origin, is_other_content, match_country_header,
+    strip_phone_words,
 };
 use crate::table::detect::header_words::{HeaderMatch, is_other_phone, match_header};
 
@@ -430,7 +431,7 @@ impl<'a> Finder<'a> {
             self.header(*index).is_some()
                 || index.abs_diff(number) <= NEAR_COLUMNS
                 || self.sample(*index).calling_codes > 0
-                || self.looks_like_countries(*index)
+                || (self.looks_like_countries(*index) && !self.has_origin_name(*index))
         };
         (0..self.headers.len())
             .filter(may_have_countries)
@@ -445,6 +446,10 @@ impl<'a> Finder<'a> {
             && (sample.mainland + sample.signed_codes + sample.names > 0
                 || sample.only_region.is_some())
             && !self.has_other_name(index)
+    }
+
+    fn has_origin_name(&self, index: usize) -> bool {
+        self.detector.name(index).is_some_and(|name| is_origin(&name))
     }
 
     fn has_other_name(&self, index: usize) -> bool {
@@ -464,6 +469,7 @@ impl<'a> Finder<'a> {
         let content = match self.header(index) {
             Some(header) if header.word == CountryWord::Place => CellContent::Places,
             Some(_) => CellContent::Countries,
+            None if is_distant && self.has_origin_name(index) => CellContent::CallingCodes,
             None if self.looks_like_countries(index) => CellContent::Countries,
             None if is_distant => CellContent::CallingCodes,
             None if may_be_countries() => CellContent::Countries,
@@ -693,8 +699,8 @@ mod tests {
             ("国籍,x,mobile\n德国,1,151", true, 3, &[2], None),
             ("年龄,mobile\n49,151\n33,138", true, 2, &[1], None),
             ("x,mobile\n49,151\n33,138", true, 2, &[1], None),
-            ("x,y,z,mobile\n49,1,1,151\n86,1,1,138", true, 4, &[1, 2, 3], Some(1)),
-            ("x,y,z,mobile\n德国,1,1,151", true, 4, &[1, 2, 3], Some(1)),
+            ("x,y,z,mobile\n49,1,1,151\n86,1,1,138", true, 4, &[1, 3], Some(1)),
+            ("x,y,z,mobile\n德国,1,1,151", true, 4, &[1, 3], Some(1)),
             ("49,151\n50,139\n51,138", false, 2, &[1], None),
             ("部门编号,mobile\n49,151", true, 2, &[1], None),
             ("工龄,mobile\n49,151", true, 2, &[1], None),

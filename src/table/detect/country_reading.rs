@@ -270,7 +270,10 @@ impl CountryReading {
             CellContent::Places => {
                 Country::parse_in_places(cell).or_else(|| Country::parse_address(cell))
             }
-            _ => Country::parse_in_places(cell),
+            _ => Country::parse_in_places(cell).or_else(|| {
+                let is_certain = matches!(self.evidence, Evidence::Header | Evidence::Cells);
+                is_certain.then(|| Country::parse_address(cell)).flatten()
+            }),
         };
         Country::parse(cell).or_else(in_places)
     }

@@ -258,6 +258,9 @@ const OTHER_WORDS: &[&str] = &[
     "postcode",
     "postal",
 ];
+/// Words for where a person comes from, which says nothing about the number.
+const ORIGIN_SUBSTRINGS: &[&str] = &["籍", "出生"];
+const ORIGIN_WORDS: &[&str] = &["nationality", "citizenship", "birth", "origin"];
 /// Words for telephones, without spaces. A word precedes the words that it contains.
 const TELEPHONE_WORDS: &[&str] = &[
     "手机号码",
@@ -352,6 +355,15 @@ pub(crate) fn is_other_content(header: &str) -> bool {
     let joined = words.concat();
     OTHER_SUBSTRINGS.iter().any(|part| joined.contains(part))
         || words.iter().any(|word| OTHER_WORDS.contains(&word.as_str()) || word.ends_with("id"))
+}
+
+/// Whether the column name is about where a person comes from: `国籍`.
+#[must_use]
+pub(crate) fn is_origin(header: &str) -> bool {
+    let words = split_words(header);
+    let joined = words.concat();
+    ORIGIN_SUBSTRINGS.iter().any(|part| joined.contains(part))
+        || words.iter().any(|word| ORIGIN_WORDS.contains(&word.as_str()))
 }
 
 /// What is left of a column name without spaces, punctuation, and words that do not tell it from

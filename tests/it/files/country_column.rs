@@ -373,6 +373,7 @@ fn no_cell_for_a_country_is_overlooked() {
         ("姓名,state,手机号\n甲,+49,15123456789\n", "sent"),
         ("姓名,Dialing,x,手机号\n甲,49,1,15123456789\n", "sent"),
         ("国家,手机号\n德国 柏林,15123456789\n", "sent"),
+        ("国家,手机号\n德国柏林,15123456789\n中国江苏,13800138000\n", "sent"),
         ("country,x,stateCode,mobile\nGermany,1,,15123456789\n", "doubt"),
         ("stateCode,mobile\nDE,15123456789\n", "doubt"),
         ("姓名,IDD,部门,手机号\n甲,+49,x,15123456789\n", "sent"),
