@@ -28,7 +28,7 @@ fn exponent_form(cell: &str) -> Option<Scientific<'_>> {
 }
 
 /// What the user ids of a table say about whether a spreadsheet rounded them. It rounds every long
-/// id, so one that kept its last digits clears the others: those may end with zeros.
+/// id, so if one kept its last digits, none is rounded: the others end with zeros of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IdSurvey {
     /// The first different ones without their last digits.
@@ -62,8 +62,11 @@ impl IdSurvey {
 
 /// Whether the id has nothing but zeros after the digits that a spreadsheet keeps.
 fn is_cut_off(id: &str) -> bool {
-    let lost = id.get(usize::from(KEPT_DIGITS)..).unwrap_or_default();
-    is_digits(id) && !id.starts_with('0') && !lost.is_empty() && lost.bytes().all(|b| b == b'0')
+    let are_lost_zeros = |(_, lost): (&str, &str)| lost.bytes().all(|digit| digit == b'0');
+    is_digits(id)
+        && id.len() > usize::from(KEPT_DIGITS)
+        && !id.starts_with('0')
+        && id.split_at_checked(usize::from(KEPT_DIGITS)).is_some_and(are_lost_zeros)
 }
 
 /// Whether two ids may be the same, except that a spreadsheet rounded at least one of them. An id

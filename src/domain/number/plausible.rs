@@ -1,5 +1,7 @@
 //! Whether a cell could be meant as a phone number, valid or not.
 
+use core::net::{IpAddr, SocketAddr};
+
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::labels::count_digits;
 use crate::domain::number::mobile::{DefaultRegion, Mobile};
@@ -95,15 +97,6 @@ fn time_length(text: &str) -> usize {
     if is_time { text.len() - end.len() } else { 0 }
 }
 
-/// Whether a word is an IPv4 or IPv6 address, the former with or without a port.
-fn is_ip_address(word: &str) -> bool {
-    let is_octet = |octet: &str| octet.parse::<u8>().is_ok_and(|byte| byte.to_string() == octet);
-    let host = word.split_once(':').map_or(word, |(host, _)| host);
-    let is_group = |group: &str| group.len() < 5 && group.bytes().all(|b| b.is_ascii_hexdigit());
-    (host.split('.').count() == 4 && host.split('.').all(is_octet))
-        || (word.split(':').count() > 3 && word.split(':').all(is_group))
-}
-
 fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().take_while(u8::is_ascii_digit).count())
 }
@@ -115,7 +108,8 @@ fn without_addresses(text: &str) -> String {
         let word = word.trim_matches(['.', ':']);
         let mail = word.split_once('@');
         mail.is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'))
-            || is_ip_address(word)
+            || word.parse::<IpAddr>().is_ok()
+            || word.parse::<SocketAddr>().is_ok()
     };
     text.split(|c| !is_part(c)).filter(|word| !is_address(word)).collect::<Vec<_>>().join(" ")
 }

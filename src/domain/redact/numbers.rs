@@ -1,5 +1,6 @@
 //! Masks everything that could be a mobile number in a text.
 
+use core::net::Ipv4Addr;
 use std::ops::{Range, RangeInclusive};
 
 use crate::domain::redact::spelling::{
@@ -52,7 +53,7 @@ pub(crate) fn mask_numbers(text: &str) -> String {
     let chars: Vec<char> = read.iter().map(|unit| unit.c).collect();
     for group in find_digit_groups(&chars) {
         if group.len() >= *INTERNATIONAL_DIGITS.start()
-            && is_disguised(&is_lookalike[group.clone()])
+            && is_hidden_number(&is_lookalike[group.clone()])
         {
             mask_digits(&group.collect::<Vec<_>>(), &mut all_actions);
         }
@@ -74,7 +75,7 @@ pub(crate) fn mask_numbers(text: &str) -> String {
 
 /// Whether adjacent digits, some of which look like others, are a number: all of them, or one
 /// between others. A code may begin with such letters (`ISO9001`).
-fn is_disguised(is_lookalike: &[bool]) -> bool {
+fn is_hidden_number(is_lookalike: &[bool]) -> bool {
     let first = is_lookalike.iter().position(|other| !other);
     let last = is_lookalike.iter().rposition(|other| !other);
     first.zip(last).is_none_or(|(first, last)| is_lookalike[first..last].contains(&true))
@@ -173,16 +174,11 @@ fn without_ip_addresses(
             .into_iter()
             .flatten()
             .any(|at| text.get(at) == Some(&'.') && is_beside_digit(text, at));
-        if !touches_dot && is_ip_address(&address) {
+        if !touches_dot && address.parse::<Ipv4Addr>().is_ok() {
             joined[first..first + 3].fill(false);
         }
     }
     joined
-}
-
-fn is_ip_address(text: &str) -> bool {
-    let is_octet = |octet: &str| octet.parse::<u8>().is_ok_and(|byte| byte.to_string() == octet);
-    text.split('.').count() == 4 && text.split('.').all(is_octet)
 }
 
 /// Whether there are digits on both sides of the character at `at`.

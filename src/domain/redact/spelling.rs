@@ -60,14 +60,14 @@ pub(super) fn read_units(text: &str) -> Vec<Unit<'_>> {
 pub(super) fn read_lookalikes<'a>(units: &[Unit<'a>]) -> Option<(Vec<Unit<'a>>, Vec<bool>)> {
     let (mut read, mut is_lookalike) = (Vec::with_capacity(units.len()), Vec::new());
     for unit in units {
-        match decorated_digits(unit.c) {
+        match circled_digits(unit.c) {
             Some(digits) => {
                 let sources = std::iter::once(unit.source).chain(std::iter::repeat(""));
                 read.extend(digits.chars().zip(sources).map(|(c, source)| Unit { c, source }));
             }
             None => read.push(*unit),
         }
-        is_lookalike.resize(read.len(), decorated_digits(unit.c).is_some());
+        is_lookalike.resize(read.len(), circled_digits(unit.c).is_some());
     }
     let digits = find_digits(&read);
     let mut start = 0;
@@ -127,7 +127,7 @@ fn is_letter(c: char) -> bool {
 }
 
 /// The digits of a circled or raised number.
-fn decorated_digits(c: char) -> Option<String> {
+fn circled_digits(c: char) -> Option<String> {
     if c.is_ascii() || c.is_alphabetic() {
         return None;
     }

@@ -307,17 +307,18 @@ mod tests {
     fn choose(text: &str, headers: bool, choice: Option<&str>) -> Result<Column, ColumnError> {
         let rows = table(text);
         let choices: Vec<ColumnChoice> = choice.iter().map(|text| text.parse().unwrap()).collect();
-        let data = &rows[usize::from(headers)..];
+        detector(&rows, headers).choose(&choices).map(|mut columns| columns.remove(0))
+    }
+
+    fn detector(rows: &[Vec<String>], has_headers: bool) -> ColumnDetector<'_> {
         ColumnDetector {
             first_row: &rows[0],
-            has_headers: headers,
+            has_headers,
             line: 1,
-            sample_rows: data,
+            sample_rows: &rows[usize::from(has_headers)..],
             answer_columns: &[],
             looks_like_mobile: &mobile,
         }
-        .choose(&choices)
-        .map(|mut columns| columns.remove(0))
     }
 
     fn found(text: &str, headers: bool, choice: Option<&str>) -> (usize, String) {
@@ -390,15 +391,7 @@ mod tests {
     fn answer_columns_are_no_evidence_and_a_doubtful_column_is_not_selected() {
         let found = |text: &str, answers: &[usize]| {
             let rows = table(text);
-            let (first, rows) = (&*rows[0], &rows[1..]);
-            let evidence = ColumnDetector {
-                first_row: first,
-                has_headers: true,
-                line: 1,
-                sample_rows: rows,
-                answer_columns: answers,
-                looks_like_mobile: &mobile,
-            };
+            let evidence = ColumnDetector { answer_columns: answers, ..detector(&rows, true) };
             evidence.choose(&[]).map(|columns| (columns[0].index, columns[0].reason.clone())).ok()
         };
         let sampled =
@@ -451,14 +444,7 @@ mod tests {
     #[test]
     fn an_error_names_the_flag_that_requests_the_column() {
         let rows = table("国家--column,b,b\n1,2,3");
-        let with_headers = ColumnDetector {
-            first_row: &rows[0],
-            has_headers: true,
-            line: 1,
-            sample_rows: &rows[1..],
-            answer_columns: &[],
-            looks_like_mobile: &mobile,
-        };
+        let with_headers = detector(&rows, true);
         let error = |detector: ColumnDetector<'_>, choice: &str, flag| {
             detector.find(&choice.parse().unwrap(), flag).unwrap_err().to_string()
         };
@@ -480,14 +466,7 @@ mod tests {
     #[test]
     fn several_columns_keep_the_requested_order() {
         let rows = table("a,b,c\n1,2,3");
-        let evidence = ColumnDetector {
-            first_row: &rows[0],
-            has_headers: true,
-            line: 1,
-            sample_rows: &rows[1..],
-            answer_columns: &[],
-            looks_like_mobile: &mobile,
-        };
+        let evidence = detector(&rows, true);
         let choices = ["c", "1", "/A/", "C"].map(|text| text.parse::<ColumnChoice>().unwrap());
         let columns = evidence.choose(&choices).unwrap();
         assert_eq!(columns.iter().map(|column| column.index).collect::<Vec<_>>(), [2, 0]);

@@ -258,10 +258,10 @@ impl<'a> Finder<'a> {
         match header.word {
             CountryWord::Part | CountryWord::Place => None,
             CountryWord::CallingCode => {
-                let is_anothers = header.is_other_phone
+                let is_of_other_number = header.is_other_phone
                     || self.phones.iter().any(|phone| phone.stem == header.stem);
                 let reading = if header.is_state_code { STATE_CODES } else { COUNTRIES };
-                (is_same_stem || !is_anothers).then_some(reading)
+                (is_same_stem || !is_of_other_number).then_some(reading)
             }
             // With other words it may be the country of something else (`country of birth`).
             _ if !is_same_stem => None,
@@ -420,7 +420,7 @@ impl<'a> Finder<'a> {
     /// calling code. So a part of a list, in which fewer cells are left as evidence, sends no
     /// number that the whole list sends with a country.
     fn doubtful(&self, number: usize, stem: &str) -> impl Iterator<Item = usize> {
-        let is_anothers = move |index: usize| {
+        let is_of_other_number = move |index: usize| {
             self.header(index).is_some_and(|header| {
                 header.stem != stem
                     && !header.stem.is_empty()
@@ -435,7 +435,7 @@ impl<'a> Finder<'a> {
         };
         (0..self.headers.len())
             .filter(may_have_countries)
-            .filter(move |index| self.is_free(*index) && !is_anothers(*index))
+            .filter(move |index| self.is_free(*index) && !is_of_other_number(*index))
     }
 
     /// Whether all cells of a column name countries, under a name that says nothing else. Digits

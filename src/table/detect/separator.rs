@@ -43,7 +43,7 @@ struct PartCount {
     /// The parts of the first of them.
     parts: usize,
     /// How many cells have as many.
-    even: u64,
+    same: u64,
 }
 
 impl SeparatorSurvey {
@@ -75,7 +75,7 @@ impl SeparatorSurvey {
                 count.parts = parts;
             }
             count.cells += 1;
-            count.even += u64::from(count.parts == parts);
+            count.same += u64::from(count.parts == parts);
         }
         self.with_number += u64::from(has_number);
         self.has_runs_of_spaces |= has_number && text.contains("  ");
@@ -89,12 +89,12 @@ impl SeparatorSurvey {
         }
         let counts = separators().zip(&self.parts);
         let best =
-            counts.reduce(|best, other| if other.1.even > best.1.even { other } else { best });
+            counts.reduce(|best, other| if other.1.same > best.1.same { other } else { best });
         match best {
-            Some((' ', count)) if count.even > 0 && self.has_runs_of_spaces => {
+            Some((' ', count)) if count.same > 0 && self.has_runs_of_spaces => {
                 Some(Separator::RunsOfSpaces)
             }
-            Some((separator, count)) if count.even > 0 && count.even == self.with_number => {
+            Some((separator, count)) if count.same > 0 && count.same == self.with_number => {
                 Some(Separator::Delimiter(separator))
             }
             _ => None,
@@ -117,8 +117,8 @@ impl Separator {
     pub(crate) fn remedy(self) -> String {
         let Self::Delimiter(separator) = self else {
             return tr!(
-                "the columns seem to be aligned with spaces: save the list with a delimiter \
-                        such as a comma"
+                "the columns seem to be aligned with spaces: save the list with a delimiter such \
+                 as a comma"
             );
         };
         // Not every shell knows the quotes that other characters need.
