@@ -6,9 +6,11 @@ use std::ops::RangeInclusive;
 use crate::domain::decimal::{Scientific, is_digits};
 
 /// The significant digits that a spreadsheet keeps.
-const KEPT_DIGITS: u32 = 15;
-/// The same as a length.
-const KEPT_LEN: usize = 15;
+const KEPT_DIGITS: u8 = 15;
+/// An id of so many digits, those that are lost all zeros, is hardly a correct one.
+const CERTAIN_DIGITS: usize = 18;
+/// Every tenth id of 16 digits ends with a zero, but not so many of a table and no other one.
+const MIN_CUT_OFF: usize = 3;
 
 /// Whether the cell is an id in exponent form, as in `4.68626E+15`. Its other digits are lost, so
 /// that it does not say whose id it was. No user id has a `+`; without one, only a form with
@@ -26,31 +28,45 @@ fn exponent_form(cell: &str) -> Option<Scientific<'_>> {
 }
 
 /// What the user ids of a table say about whether a spreadsheet rounded them. It rounds every long
-/// id, so one that kept its last digits clears the others: those may end with zeros.
+/// id, so if one kept its last digits, none is rounded: the others end with zeros of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IdSurvey {
-    has_cut_off: bool,
+    /// The first different ones without their last digits.
+    cut_off: [Option<u128>; MIN_CUT_OFF],
     has_whole: bool,
 }
 
 impl IdSurvey {
     pub(crate) fn add(&mut self, id: &str) {
-        if is_digits(id) && id.len() > KEPT_LEN {
-            *(if is_cut_off(id) { &mut self.has_cut_off } else { &mut self.has_whole }) = true;
+        if !is_digits(id) || id.len() <= usize::from(KEPT_DIGITS) {
+            return;
+        }
+        if !is_cut_off(id) {
+            self.has_whole = true;
+        } else if let value @ Some(_) = parse_digits(id)
+            && !self.cut_off.contains(&value)
+            && let Some(free) = self.cut_off.iter_mut().find(|value| value.is_none())
+        {
+            *free = value;
         }
     }
 
     /// Whether a spreadsheet rounded an id of the table.
     #[must_use]
     pub(crate) fn is_rounded(self, id: &str) -> bool {
-        is_exponent_form(id) || (self.has_cut_off && !self.has_whole && is_cut_off(id))
+        let [first, .., last] = self.cut_off;
+        let is_likely = if id.len() < CERTAIN_DIGITS { last.is_some() } else { first.is_some() };
+        is_exponent_form(id) || (is_likely && !self.has_whole && is_cut_off(id))
     }
 }
 
 /// Whether the id has nothing but zeros after the digits that a spreadsheet keeps.
 fn is_cut_off(id: &str) -> bool {
-    let lost = id.get(KEPT_LEN..).unwrap_or_default();
-    is_digits(id) && !id.starts_with('0') && !lost.is_empty() && lost.bytes().all(|b| b == b'0')
+    let are_lost_zeros = |(_, lost): (&str, &str)| lost.bytes().all(|digit| digit == b'0');
+    is_digits(id)
+        && id.len() > usize::from(KEPT_DIGITS)
+        && !id.starts_with('0')
+        && id.split_at_checked(usize::from(KEPT_DIGITS)).is_some_and(are_lost_zeros)
 }
 
 /// Whether two ids may be the same, except that a spreadsheet rounded at least one of them. An id
@@ -94,7 +110,7 @@ fn ids_of_form(form: Scientific<'_>) -> Option<RangeInclusive<u128>> {
     // Below a power of ten, the form has one more decimal.
     let unit_below = if mantissa == 10_u128.pow(digits - 1) { unit / 10 } else { unit };
     // Of a longer id, Excel cuts off the digits before it rounds.
-    let above = if digits == KEPT_DIGITS { unit - 1 } else { unit / 2 };
+    let above = if digits == u32::from(KEPT_DIGITS) { unit - 1 } else { unit / 2 };
     Some(value - unit_below / 2..=value.checked_add(above)?)
 }
 
@@ -114,7 +130,7 @@ fn is_number_form(cell: &str, id: &str) -> bool {
         return false;
     }
     let digits = value.checked_ilog10().map_or(1, |log| log + 1);
-    let unit = 10_u128.pow(digits.saturating_sub(KEPT_DIGITS));
+    let unit = 10_u128.pow(digits.saturating_sub(u32::from(KEPT_DIGITS)));
     let lost = value % unit;
     let cut = value - lost;
     number == cut || (lost * 2 >= unit && number == cut + unit)
@@ -149,13 +165,16 @@ mod tests {
         }
     }
 
+    fn survey(ids: &[&str]) -> IdSurvey {
+        let mut survey = IdSurvey::default();
+        for id in ids {
+            survey.add(id);
+        }
+        survey
+    }
+
     #[test]
     fn long_ids_of_a_table_are_rounded_unless_one_is_whole() {
-        let survey = |ids: &[&str]| {
-            let mut survey = IdSurvey::default();
-            ids.iter().for_each(|id| survey.add(id));
-            survey
-        };
         let cut_off = "123456789012345000";
         for ids in [&[cut_off][..], &[cut_off, "123450", "manager7721", "4.68626E+15"]] {
             assert!(survey(ids).is_rounded(cut_off), "{ids:?}");
@@ -168,6 +187,21 @@ mod tests {
             assert!(!survey(&[cut_off]).is_rounded(id), "{id}");
         }
         assert!(!IdSurvey::default().is_rounded(cut_off));
+    }
+
+    #[test]
+    fn an_id_that_lost_one_or_two_digits_needs_two_others() {
+        let (one, other, third) = ("1152663019775520", "2152663019775520", "31526630197755200");
+        for ids in [&[one][..], &[one, one, one], &[one, other, one, "123450"]] {
+            assert!(!survey(ids).is_rounded(one), "{ids:?}");
+        }
+        assert!(survey(&[one, other, one, third]).is_rounded(one));
+        assert!(survey(&[one, other, third]).is_rounded(third));
+        assert!(!survey(&[one, other, third, "1152663019775521"]).is_rounded(one));
+        // A longer one says nothing about the others.
+        let long = "123456789012345000";
+        assert!(survey(&[one, long]).is_rounded(long));
+        assert!(!survey(&[one, long]).is_rounded(one));
     }
 
     #[track_caller]

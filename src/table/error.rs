@@ -83,19 +83,15 @@ pub enum SourceError {
         /// Whether the table has answers already.
         has_answers: bool,
     },
-    /// The cells of the number columns hold numbers beside other text.
+    /// The rows of a table with one column seem to hold several cells.
     #[error("{}", tr!(
-        "no cell in column {columns} is a phone number without other text (rows: {rows}); {remedy}",
-        columns, rows, remedy = separator.remedy(*is_single_column)
+        "no row is a phone number and nothing else (rows: {rows}); {remedy}, then run again",
+        rows, remedy = separator.remedy()
     ))]
     SeveralCells {
         /// The number of rows.
         rows: u64,
-        /// The number columns.
-        columns: ColumnList,
         separator: Separator,
-        /// Whether the table is a text with one column.
-        is_single_column: bool,
     },
     /// A row has more cells than the first one.
     #[error(
@@ -226,8 +222,8 @@ fn no_number_message(rows: u64, columns: &ColumnList, has_answers: bool) -> Stri
     }
     tr!(
         "no cell in column {columns} could be meant as a phone number: none of them has seven \
-         digits (rows: {rows}); name the right column with --column, give the right --delimiter, \
-         or correct the export, then run again",
+         digits, dates and addresses aside (rows: {rows}); name the right column with \
+         --column, give the right --delimiter, or correct the export, then run again",
         columns,
         rows
     )

@@ -56,7 +56,12 @@ impl NumberCells {
         let cells = self.countries.iter().zip(batch.cells(row));
         cells.map(move |((countries, first), cell)| match &non_person {
             Some(non_person) => Err(non_person.clone()),
-            None => countries.parse_number(cell, batch.cells(row).skip(*first), rules),
+            None => match countries.parse_number(cell, batch.cells(row).skip(*first), rules) {
+                Err(Invalid::Empty) if batch.has_number_elsewhere(row) => {
+                    Err(Invalid::NumberElsewhere)
+                }
+                number => number,
+            },
         })
     }
 

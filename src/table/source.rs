@@ -8,8 +8,8 @@ use tr::tr;
 
 use crate::domain::number::cell::MISSING_VALUE;
 use crate::domain::number::invalid::NonPerson;
-use crate::domain::number::mobile::NumberRules;
-use crate::domain::number::plausible::could_be_number;
+use crate::domain::number::mobile::{DefaultRegion, NumberRules};
+use crate::domain::number::plausible::{could_be_number, holds_number};
 use crate::domain::redact::column_name;
 use crate::table::detect::column_error::ColumnList;
 use crate::table::detect::columns::{Column, appended_names};
@@ -164,6 +164,9 @@ impl Source {
         framer.set_blank_line_is_row(layout.width() == 1);
         let Layout { columns, country_columns, extra_columns, .. } = &layout;
         let first_country = columns.len() + extra_columns.len();
+        let may_lack_delimiter =
+            layout.width() == 1 && !options.has_answers && !options.trusts_quotes;
+        let separators = may_lack_delimiter.then(Box::default);
         Ok(Self {
             decoder,
             framer,
@@ -185,7 +188,7 @@ impl Source {
             has_person: false,
             appended: added,
             has_number: false,
-            separators: (!options.has_answers).then(Box::default),
+            separators,
             failed: None,
             done: false,
         })
@@ -366,6 +369,9 @@ impl Source {
                         batch.set_non_person(non_person);
                         self.has_person |=
                             non_person.is_none() && !self.framer.cells().all(is_blank_cell);
+                        let is_blank =
+                            batch.cells(last).take(columns).all(|cell| cell.trim().is_empty());
+                        batch.set_number_elsewhere(is_blank && self.has_number_elsewhere());
                     }
                     if let Some(rules) = self.required_numbers {
                         self.look_for_number(batch, last, rules);
@@ -403,10 +409,21 @@ impl Source {
             match (number, &mut self.separators) {
                 // The numbers of some countries have fewer digits than others could have.
                 (Ok(_), _) => (self.has_number, self.separators) = (true, None),
+                // No delimiter separates the parts of a quoted cell.
+                (Err(_), separators) if self.framer.has_quotes() => *separators = None,
                 (Err(reason), Some(separators)) => separators.add(cell, &reason, rules),
                 (Err(_), None) => {}
             }
         }
+    }
+
+    /// Whether the row lacks cells and has a number in another one, as after a wrong delimiter.
+    fn has_number_elsewhere(&self) -> bool {
+        let rules = self.required_numbers;
+        let region = rules.map_or(DefaultRegion::CHINA, |rules| rules.default_region);
+        !self.trusts_quotes
+            && self.framer.width() < self.layout.width()
+            && self.framer.cells().any(|cell| holds_number(&String::from_utf8_lossy(cell), region))
     }
 
     /// What the row is, which has no number, if it is not about a person.
@@ -471,18 +488,8 @@ impl Source {
         if self.required_numbers.is_none() {
             return Ok(());
         }
-        let columns = self.layout.columns.iter();
-        let columns: Vec<_> =
-            columns.map(|column| (column.index, column.name.as_deref())).collect();
-        let columns = ColumnList::new(&columns, &[]);
         if let Some(separator) = self.separators.as_deref().and_then(SeparatorSurvey::finish) {
-            let is_single_column = self.width() == 1 && !self.trusts_quotes;
-            return Err(SourceError::SeveralCells {
-                rows: self.rows,
-                columns,
-                separator,
-                is_single_column,
-            });
+            return Err(SourceError::SeveralCells { rows: self.rows, separator });
         }
         if self.has_number {
             return Ok(());
@@ -496,9 +503,12 @@ impl Source {
             let has_header = !self.layout.first_row.is_empty();
             return Err(SourceError::NoRows { has_header });
         }
+        let columns = self.layout.columns.iter();
+        let columns: Vec<_> =
+            columns.map(|column| (column.index, column.name.as_deref())).collect();
         Err(SourceError::NoNumber {
             rows: self.rows,
-            columns,
+            columns: ColumnList::new(&columns, &[]),
             missing_values: Arc::clone(&self.missing_values),
             suspected_header: self.titles.suspected_header(&self.row_numbers),
             has_answers: self.has_answers,

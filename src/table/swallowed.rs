@@ -3,7 +3,7 @@
 
 use crate::domain::number::labels::is_none;
 use crate::domain::number::normalize::normalize_chars;
-use crate::domain::number::plausible::{could_be_number, is_date};
+use crate::domain::number::plausible::could_be_number;
 use crate::table::detect::layout::Layout;
 use crate::table::raw::framer::{Framer, Row, count_line_ends};
 
@@ -27,6 +27,11 @@ pub(crate) fn find_swallowed_rows(framer: &Framer, layout: &Layout, row: &Row<'_
     let cells: Vec<&str> = cells.iter().map(|cell| &**cell).collect();
     // Text after a closing quote is the trace of a quote that is missing or too many.
     let is_damaged = framer.has_text_after_quote();
+    // In a table with one column, a cell with several numbers looks the same unless a quote is in
+    // it.
+    if layout.width() == 1 && !is_damaged && !cells.iter().any(|cell| cell.contains('"')) {
+        return None;
+    }
     if !is_damaged && !begins_as_row(&cells, layout) {
         return None;
     }
@@ -35,7 +40,7 @@ pub(crate) fn find_swallowed_rows(framer: &Framer, layout: &Layout, row: &Row<'_
         text.split(['\n', '\r']).map(|line| line.split(delimiter).collect()).collect();
     let looks_like_row = |(index, cells): &(usize, &Vec<&str>)| {
         // The row's own first cells may be too many, if its quotes were right but for the last.
-        let is_own = is_damaged && *index == 0 && cells.iter().any(|cell| is_number(cell));
+        let is_own = is_damaged && *index == 0 && cells.iter().any(|cell| could_be_number(cell));
         is_own || looks_like_row(cells, layout)
     };
     let rows = lines.iter().enumerate().filter(looks_like_row).take(2).count();
@@ -74,7 +79,7 @@ fn is_full_row(cells: &[&str], layout: &Layout) -> bool {
         && has_room_for(cells.iter().copied(), layout)
         && cells.iter().any(|cell| !cell.trim().is_empty())
         && !cells.iter().any(|cell| cell.starts_with(' '))
-        && numbers.all(|cell| is_blank(cell) || is_number(cell))
+        && numbers.all(|cell| is_blank(cell) || could_be_number(cell))
 }
 
 /// Whether the first line of a row with lines in its cells has no more cells than the table. A
@@ -105,10 +110,5 @@ fn looks_like_row(cells: &[&str], layout: &Layout) -> bool {
 /// Whether a number column has what could be a number.
 fn has_number(cells: &[&str], layout: &Layout) -> bool {
     let mut numbers = layout.columns.iter().filter_map(|column| cells.get(column.index));
-    numbers.any(|cell| is_number(cell))
-}
-
-/// Whether a cell could be a number. Dates have as many digits, and histories have dates.
-fn is_number(cell: &str) -> bool {
-    could_be_number(cell) && !is_date(cell)
+    numbers.any(|cell| could_be_number(cell))
 }

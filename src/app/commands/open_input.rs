@@ -16,7 +16,7 @@ use crate::app::report::text;
 use crate::app::signals::Signals;
 use crate::domain::number::cell::looks_like_mobile;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
-use crate::domain::number::plausible::{could_be_number, is_date};
+use crate::domain::number::plausible::could_be_number;
 use crate::domain::redact;
 use crate::domain::rounded_id::IdSurvey;
 use crate::engine::io::retry::RetryRules;
@@ -166,7 +166,7 @@ fn rate_columns(
         for cell in (0..rows.len()).flat_map(|row| rows.cells(row).take(count)) {
             filled += usize::from(!cell.trim().is_empty());
             mobiles += usize::from(is_mobile(cell));
-            has_number |= could_be_number(cell) && !is_date(cell);
+            has_number |= could_be_number(cell);
         }
     }
     if mobiles > 0 && (are_named || header >= HeaderMatch::ContainsMobile) {
@@ -255,7 +255,9 @@ impl<'a> InputSpec<'a> {
             Err(SourceError::Column { error, .. })
                 if matches!(
                     *error,
-                    ColumnError::Ambiguous { .. } | ColumnError::AmbiguousCountry { .. }
+                    ColumnError::Ambiguous { .. }
+                        | ColumnError::AmbiguousCountry { .. }
+                        | ColumnError::OtherPersons { .. }
                 ) =>
             {
                 SheetFit::NamedNumbers

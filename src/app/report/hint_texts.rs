@@ -113,11 +113,7 @@ impl Hint {
                 rows,
                 of
             ),
-            Self::CountryColumn { rows } => tr!(
-                "{rows} rows are invalid because of the cell for the country: correct these cells, \
-                 name the right column with --country-column, or use --country-column none",
-                rows
-            ),
+            Self::CountryColumn { rows } => country_column_message(rows),
             Self::Short { rows } => tr!(
                 "{rows} numbers are too short: if digits were lost in the export, export the \
                  column as text, or use the .xlsx itself",
@@ -186,6 +182,14 @@ impl Hint {
             ),
         }
     }
+}
+
+fn country_column_message(rows: u64) -> String {
+    tr!("one row is invalid because of the cell for the country: correct that cell, name the \
+         right column with --country-column, or use --country-column none"
+        | "{n} rows are invalid because of the cell for the country: correct these cells, \
+               name the right column with --country-column, or use --country-column none"
+            % rows)
 }
 
 fn foreign_reply_message(calls: u64, of: u64) -> String {

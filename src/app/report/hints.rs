@@ -214,8 +214,8 @@ fn cell_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     if missing_values > 0 {
         hints.push(Hint::MissingValues { rows: missing_values });
     }
-    // Single ones are typing errors. A tenth of the rows is not about the numbers' countries.
-    if is_significant(country, rows, 10, 5) {
+    // A cell beside the number kept it from being sent, which the number alone does not show.
+    if country > 0 {
         hints.push(Hint::CountryColumn { rows: country });
     }
     // Half of the column is no typing error. The kind of the cells does not matter then.
@@ -472,8 +472,7 @@ mod tests {
             (InvalidKind::EightDigits, 10, "eight"),
             (InvalidKind::Landline, 99, ""),
             (InvalidKind::Landline, 100, "landlines"),
-            (InvalidKind::Country, 99, ""),
-            (InvalidKind::Country, 100, "country_column"),
+            (InvalidKind::Country, 1, "country_column"),
             (InvalidKind::Country, 1000, "country_column"),
             (InvalidKind::Other, 499, ""),
             (InvalidKind::Other, 500, "column"),

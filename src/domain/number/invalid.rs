@@ -11,6 +11,12 @@ pub enum Invalid {
     /// Only white space.
     #[error("{}", tr!("the cell is empty"))]
     Empty,
+    /// Only white space, but the row has a number in another cell and lacks cells.
+    #[error("{}", tr!(
+        "the cell is empty, but another cell of this row holds a number; check the delimiters of \
+         this row"
+    ))]
+    NumberElsewhere,
     /// A formula of which the file does not keep the value.
     #[error("{}", tr!(
         "a formula without a stored value: open the workbook in Excel, save it, and run again"
@@ -61,6 +67,12 @@ pub enum Invalid {
         "not a mobile number of +{country}; a mainland mobile number needs +86", country = .0
     ))]
     MainlandWithoutCode(u16),
+    /// The digits of a mainland number, grouped as only numbers of the United States and Canada are
+    /// (`1-310-820-7129`), and a number of theirs.
+    #[error("{}", tr!(
+        "written like a number of the United States or Canada; write +1 or +86 before it"
+    ))]
+    NorthAmericanForm,
     /// The country's numbering plan assigns the range to fixed lines.
     #[error("{}", tr!("a landline number, not a mobile number"))]
     Landline,
@@ -185,12 +197,14 @@ impl Invalid {
             Self::CountryMismatch { .. }
             | Self::UnknownCountry(_)
             | Self::DoubtfulCountry { .. } => InvalidKind::Country,
-            Self::NotANumber
+            Self::NumberElsewhere
+            | Self::NotANumber
             | Self::MoreThanNumbers
             | Self::Fraction
             | Self::UnknownCountryCode
             | Self::TooLong(_)
             | Self::MainlandWithoutCode(_)
+            | Self::NorthAmericanForm
             | Self::UnknownRange(_) => InvalidKind::Other,
         }
     }
@@ -209,12 +223,14 @@ impl Invalid {
             | Self::ServiceNumber
             | Self::UnknownRange(_) => true,
             Self::Empty
+            | Self::NumberElsewhere
             | Self::MissingValue
             | Self::NoNumber
             | Self::Rounded(_)
             | Self::NotANumber
             | Self::MoreThanNumbers
             | Self::Fraction
+            | Self::NorthAmericanForm
             | Self::NonPerson(_)
             | Self::Several { .. }
             | Self::CountryMismatch { .. }

@@ -84,7 +84,17 @@ impl Mobile {
         let (text, digits) = (&*number.text, &*number.digits);
         let international = text.contains('+') || digits.starts_with("00");
         if let Some(mobile) = parse_mainland(digits, international, rules.default_region) {
-            return Ok(mobile);
+            let is_american = || {
+                let with_plus = format!("+{digits}");
+                let number = PHONE_NUMBER_UTIL.parse(&with_plus, None);
+                let rules = NumberRules { strict: true, ..rules };
+                number.is_ok_and(|number| Self::from_phone_number(&number, digits, rules).is_ok())
+            };
+            return if !international && has_north_american_form(text) && is_american() {
+                Err(Invalid::NorthAmericanForm)
+            } else {
+                Ok(mobile)
+            };
         }
         let number = match digits.strip_prefix("00") {
             // The international prefix differs by country (00, 011 …), but in lists 00 means +.
@@ -297,6 +307,14 @@ impl std::str::FromStr for DefaultRegion {
     }
 }
 
+/// Whether a number is grouped like `1-310-820-7129`, `1 (310) 820-7129` or `(1)3108207129`.
+/// Mainland numbers are written in groups of 3, 4 and 4 digits.
+fn has_north_american_form(text: &str) -> bool {
+    let groups = text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty());
+    let lengths: Vec<_> = groups.map(str::len).collect();
+    lengths == [1, 3, 3, 4] || (lengths == [1, 10] && text.trim_start().starts_with("(1)"))
+}
+
 /// Removes `+86`, `0086`, `86` or a trunk zero from a mainland number.
 fn parse_mainland(digits: &str, international: bool, region: DefaultRegion) -> Option<Mobile> {
     let after_prefix = digits.strip_prefix("00").unwrap_or(digits);
@@ -456,6 +474,17 @@ mod tests {
         for text in ["", "C", "CHN", "ZZ", "中国"] {
             assert!(text.parse::<DefaultRegion>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn numbers_grouped_as_in_north_america_are_not_of_the_mainland() {
+        let mainland = NumberRules { default_region: DefaultRegion::CHINA, strict: true };
+        for cell in ["1-310-820-7129", "1 (310) 820-7129", "(1)3108207129", "1.619.555.0123"] {
+            assert_eq!(to_plain(cell, mainland), Err(Invalid::NorthAmericanForm), "{cell}");
+        }
+        // The exchange of a number of theirs does not begin with 0.
+        assert_eq!(to_plain("1-380-013-8000", mainland).unwrap(), "13800138000");
+        assert_eq!(to_plain("131 0820 7129", mainland).unwrap(), "13108207129");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Masks everything that could be a mobile number in a text.
 
+use core::net::Ipv4Addr;
 use std::ops::{Range, RangeInclusive};
 
 use crate::domain::redact::spelling::{
@@ -44,19 +45,40 @@ enum MaskAction {
 #[must_use]
 pub(crate) fn mask_numbers(text: &str) -> String {
     let units = read_units(text);
-    let masked = apply(&units, &find_numbers(&units));
-    // Next to other digits, such a character may hide a number, or make one of what is none.
-    let units = read_units(&masked);
-    let Some((units, is_lookalike)) = read_lookalikes(&units) else { return masked };
-    let mut actions = find_numbers(&units);
-    let chars: Vec<char> = units.iter().map(|unit| unit.c).collect();
+    let actions = find_numbers(&units);
+    let Some((read, is_lookalike)) = read_lookalikes(&units) else {
+        return apply(&units, &actions);
+    };
+    let mut all_actions = find_numbers(&read);
+    let chars: Vec<char> = read.iter().map(|unit| unit.c).collect();
     for group in find_digit_groups(&chars) {
-        let is_disguised = is_lookalike[group.clone()].contains(&true);
-        if is_disguised && group.len() >= *INTERNATIONAL_DIGITS.start() {
-            mask_digits(&group.collect::<Vec<_>>(), &mut actions);
+        if group.len() >= *INTERNATIONAL_DIGITS.start()
+            && is_hidden_number(&is_lookalike[group.clone()])
+        {
+            mask_digits(&group.collect::<Vec<_>>(), &mut all_actions);
         }
     }
-    apply(&units, &actions)
+    // Next to other digits, such a character may hide a number, or make one of what is none. A
+    // character that is read as several digits has its text at the first of them.
+    let mut plain = actions.iter();
+    let mut action = MaskAction::Keep;
+    for (unit, both) in read.iter().zip(&mut all_actions) {
+        if !unit.source.is_empty() {
+            action = *plain.next().unwrap_or(&MaskAction::Keep);
+        }
+        if *both != MaskAction::Mask && action != MaskAction::Keep {
+            *both = action;
+        }
+    }
+    apply(&read, &all_actions)
+}
+
+/// Whether adjacent digits, some of which look like others, are a number: all of them, or one
+/// between others. A code may begin with such letters (`ISO9001`).
+fn is_hidden_number(is_lookalike: &[bool]) -> bool {
+    let first = is_lookalike.iter().position(|other| !other);
+    let last = is_lookalike.iter().rposition(|other| !other);
+    first.zip(last).is_none_or(|(first, last)| is_lookalike[first..last].contains(&true))
 }
 
 /// What to do with each character, so that no number is left.
@@ -152,16 +174,11 @@ fn without_ip_addresses(
             .into_iter()
             .flatten()
             .any(|at| text.get(at) == Some(&'.') && is_beside_digit(text, at));
-        if !touches_dot && is_ip_address(&address) {
+        if !touches_dot && address.parse::<Ipv4Addr>().is_ok() {
             joined[first..first + 3].fill(false);
         }
     }
     joined
-}
-
-fn is_ip_address(text: &str) -> bool {
-    let is_octet = |octet: &str| octet.parse::<u8>().is_ok_and(|byte| byte.to_string() == octet);
-    text.split('.').count() == 4 && text.split('.').all(is_octet)
 }
 
 /// Whether there are digits on both sides of the character at `at`.
@@ -304,14 +321,24 @@ mod tests {
             (r"\u002b85251234567", r"\u002b852****67"),
             ("00852 51234567 or 0085251234567", "008****67 or 008****67"),
             ("50%13800138777", "50%138****77"),
-            ("138O0138777, I38OO138777", "138****77, I38O****77"),
+            ("138O0138777, I38OO138777", "138****77, I38****77"),
             ("138o0l38777 and +852 5l234567", "138****77 and +852****67"),
             ("⑬⑧⓪⓪①③⑧⑦⑦⑦", "⑬⑧****⑦⑦"),
             ("❶❸❽⓿⓿❶❸❽❼❼❼", "❶❸❽****❼❼"),
             ("一三八零零一三八七七七 一三八〇〇一三", "一三八****七七 一三八****一三"),
             ("138零零138777，第一138 0013 8777", "138****77，第一138****77"),
-            ("①138 0013 8777一139 0013 8777", "①138****77一139****77"),
+            ("①138 0013 8777一139 0013 8777", "①138****77"),
             ("壹叁捌零零壹叁捌", "壹叁捌****叁捌"),
+            ("l3800138777 i3800138777", "l38****77 i38****77"),
+            ("1380013877O, 用户Ⅰ3800138777", "138****7O, 用户Ⅰ38****77"),
+            ("138-O013-8777 138 OO13 8777", "138****77 138****77"),
+            ("138o o138777 and 138S0138777", "138****77 and 138****77"),
+            ("138 零零一三 8777 一三八-0013-8777", "138****77 一三八****77"),
+            ("一三八 零零一三 八七七七", "一三八****七七"),
+            ("l/一三八 零零一三 八七七七", "l/一三八****七七"),
+            ("138\u{41e}\u{39f}138777, 138\u{43e}0138777", "138****77, 138****77"),
+            ("+852 SI234567", "+852****67"),
+            ("(I38)- OO13,8777", "(I38****77"),
         ] {
             assert_eq!(mask_numbers(text), masked, "{text}");
         }
@@ -335,6 +362,10 @@ mod tests {
             "17/11/2026 13:45:12.123, 15:09:33",
             "/var/lib/%E4%BD%A0%E5%A5%BD/2026%2D11%2D25.csv",
             "第一中学三年二班, 2024年一月二十日, ① ② ③, 100Ol, O1l",
+            "SOLO 2026, Office 365, BOOKING1234, portal20261130.csv, demo-20261130.csv",
+            "ISO9001 ISO 27001:2022 ISO8601, I 2026-11-25 20:14:09, 1 l 2 l 3 4 5",
+            "request 15oxq3l8b0o1, 0bSOl0-1a2l3o4e5 and 16ogrIl34Sk1l",
+            "一、二、三、四、五、六、七、八、九 2026-11-25",
         ] {
             assert_eq!(mask_numbers(text), text);
         }

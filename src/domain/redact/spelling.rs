@@ -22,8 +22,12 @@ const MATHEMATICAL_DIGITS: std::ops::RangeInclusive<u32> = 0x1d7ce..=0x1d7ff;
 /// The digits in Chinese numerals, as they are read one by one, from 0 to 9.
 const CHINESE_DIGITS: [&str; 10] =
     ["〇零○", "一壹壱幺", "二贰貳两兩", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"];
-/// So many Chinese numerals in a row are digits.
-const MIN_CHINESE_DIGITS: usize = 7;
+/// In a run of so many digits and characters that look like digits, these are digits,
+const MIN_RUN_DIGITS: usize = 7;
+/// if so many are digits of some script, or so many as the run needs are Chinese numerals.
+const MIN_TRUE_DIGITS: usize = 4;
+/// Most characters between two digits of a run. A mask has more.
+const MAX_RUN_GAP: usize = 3;
 /// Circled digits without a decomposition in Unicode, each with the number of the first.
 const CIRCLED_DIGITS: [(std::ops::RangeInclusive<u32>, u32); 6] = [
     (0x2776..=0x277f, 1),
@@ -49,46 +53,81 @@ pub(super) fn read_units(text: &str) -> Vec<Unit<'_>> {
     units
 }
 
-/// Reads the characters that look like digits as digits: circled and raised ones, letters such as
-/// `O` between digits, and Chinese numerals between digits or in long runs. Returns as well which
-/// of the characters these are. `None` if there are none.
+/// Reads the characters that look like digits as digits: circled and raised ones, and in a run of
+/// digits also letters such as `O` and Chinese numerals. Returns as well which of the characters
+/// these are. `None` if there are none.
 #[must_use]
 pub(super) fn read_lookalikes<'a>(units: &[Unit<'a>]) -> Option<(Vec<Unit<'a>>, Vec<bool>)> {
     let (mut read, mut is_lookalike) = (Vec::with_capacity(units.len()), Vec::new());
     for unit in units {
-        match decorated_digits(unit.c) {
+        match circled_digits(unit.c) {
             Some(digits) => {
                 let sources = std::iter::once(unit.source).chain(std::iter::repeat(""));
                 read.extend(digits.chars().zip(sources).map(|(c, source)| Unit { c, source }));
             }
             None => read.push(*unit),
         }
-        is_lookalike.resize(read.len(), decorated_digits(unit.c).is_some());
+        is_lookalike.resize(read.len(), circled_digits(unit.c).is_some());
     }
+    let digits = find_digits(&read);
     let mut start = 0;
     while start < read.len() {
-        let kind = |unit: &Unit<'_>| digit_of_lookalike(unit.c).is_some();
-        let length = read[start..].iter().take_while(|unit| kind(unit)).count();
-        let run = start..start + length;
-        let is_digit = |at: Option<usize>| {
-            at.and_then(|at| read.get(at)).is_some_and(|unit: &Unit<'_>| unit.c.is_ascii_digit())
-        };
-        let is_between = is_digit(start.checked_sub(1)) && is_digit(Some(run.end));
-        let is_long = length >= MIN_CHINESE_DIGITS
-            && read[run.clone()].iter().all(|unit| chinese_digit(unit.c).is_some());
-        if length > 0 && (is_between || is_long) {
-            for at in run {
-                read[at].c = digit_of_lookalike(read[at].c).unwrap_or(read[at].c);
-                is_lookalike[at] = true;
-            }
+        let end = run_end(&read, &digits, start);
+        let in_run = || (start..end).filter(|at| digits[*at].is_some());
+        let true_digits = in_run().filter(|at| read[*at].c.is_ascii_digit()).count();
+        let numerals = in_run().filter(|at| chinese_digit(read[*at].c).is_some()).count();
+        let is_number = numerals >= MIN_RUN_DIGITS
+            || (in_run().count() >= MIN_RUN_DIGITS && true_digits >= MIN_TRUE_DIGITS);
+        for at in in_run().filter(|_| is_number).collect::<Vec<_>>() {
+            is_lookalike[at] |= !read[at].c.is_ascii_digit();
+            read[at].c = digits[at].unwrap_or(read[at].c);
         }
-        start += length.max(1);
+        start = end.max(start + 1);
     }
     is_lookalike.contains(&true).then_some((read, is_lookalike))
 }
 
+/// The digit that each character is or may stand for. In a word with other letters, a letter is
+/// none.
+fn find_digits(units: &[Unit<'_>]) -> Vec<Option<char>> {
+    let mut digits = Vec::with_capacity(units.len());
+    for word in units.chunk_by(|one, other| is_letter(one.c) && is_letter(other.c)) {
+        let read = |unit: &Unit<'_>| {
+            if unit.c.is_ascii_digit() { Some(unit.c) } else { digit_of_lookalike(unit.c) }
+        };
+        let is_word = word.iter().any(|unit| read(unit).is_none());
+        digits.extend(word.iter().map(|unit| read(unit).filter(|_| !is_word)));
+    }
+    digits
+}
+
+/// Where a run of digits ends, with few characters between them that may separate the groups of one
+/// number.
+fn run_end(units: &[Unit<'_>], digits: &[Option<char>], start: usize) -> usize {
+    let mut end = start;
+    while let Some(length) = digits[end..].iter().position(Option::is_some) {
+        let between = &units[end..end + length];
+        let joins = end > start || length == 0;
+        if !joins || length > MAX_RUN_GAP || !between.iter().all(|unit| joins_groups(unit.c)) {
+            break;
+        }
+        end += length + 1;
+    }
+    end
+}
+
+/// Whether the character may stand between the groups of a number or of a list of digits.
+fn joins_groups(c: char) -> bool {
+    is_separator(c) || matches!(c, ',' | ';' | ':' | '，' | '；' | '：' | '、')
+}
+
+/// Whether the character is a letter of a script with small letters or of a similar one.
+fn is_letter(c: char) -> bool {
+    c.is_lowercase() || c.is_uppercase()
+}
+
 /// The digits of a circled or raised number.
-fn decorated_digits(c: char) -> Option<String> {
+fn circled_digits(c: char) -> Option<String> {
     if c.is_ascii() || c.is_alphabetic() {
         return None;
     }
@@ -103,11 +142,13 @@ fn decorated_digits(c: char) -> Option<String> {
         .then(|| digits.to_owned())
 }
 
-/// The digit that a letter or a Chinese numeral stands for.
+/// The digit that a letter of any width or a Chinese numeral stands for.
 fn digit_of_lookalike(c: char) -> Option<char> {
-    match c {
-        'O' | 'o' => Some('0'),
-        'I' | 'l' => Some('1'),
+    let mut folded = std::iter::once(c).nfkc();
+    match folded.next().filter(|_| folded.next().is_none()) {
+        Some('O' | 'o' | 'О' | 'о' | 'Ο' | 'ο') => Some('0'),
+        Some('I' | 'i' | 'l' | 'І' | 'і' | 'Ι' | 'ι') => Some('1'),
+        Some('S' | 'Ѕ') => Some('5'),
         _ => chinese_digit(c),
     }
 }
@@ -259,12 +300,28 @@ mod tests {
             ("一三八零零一三", "1380013"),
             ("138零零一3", "1380013"),
             ("壹叁捌〇○幺两", "1380012"),
+            ("I38O0l38777,", "13800138777,"),
+            ("i38OO13S777 ЅО", "13800135777 50"),
+            ("\u{41e}\u{43e}\u{39f}\u{3bf} 1380", "0000 1380"),
+            ("Ⅰ3800Ｏ1", "1380001"),
         ] {
             let (read, _) = read_lookalikes(&read_units(text)).unwrap();
             assert_eq!(read.iter().map(|unit| unit.c).collect::<String>(), expected, "{text}");
             assert_eq!(read.iter().map(|unit| unit.source).collect::<String>(), text);
         }
-        for text in ["第一2 Il O0", "一二三四五六", "2024年一月", "Oo1", "m½"] {
+        for text in [
+            "第一2 Il O0",
+            "一二三四五六",
+            "2024年一月",
+            "Oo1",
+            "m½",
+            "SOLO 2026",
+            "Office 365",
+            "BOOKING1234",
+            "portal20261130",
+            "info-2026-11-30.csv",
+            "15oxq3l8b0o1 1a2l3o4e5",
+        ] {
             assert_eq!(read_lookalikes(&read_units(text)), None, "{text}");
         }
     }

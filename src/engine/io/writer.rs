@@ -27,6 +27,8 @@ pub(crate) struct Outputs {
     pub all: Sink,
     /// The rows that may succeed on another try, unchanged (`--failed`).
     pub failed: Option<Sink>,
+    /// The last header among the rows, while no row below it is in `failed`.
+    pub held_header: Option<Batch>,
     pub row_stats: RowStats,
     pub unresolved: SharedUnresolved,
 }
@@ -120,8 +122,8 @@ impl Outputs {
         self.write_failed_row(&parsed.batch, row, status, format)
     }
 
-    /// A second header is written as well: without it, the next run may read another column as
-    /// the countries of the numbers, or none.
+    /// A second header is written above the first of its rows: without it, the next run may read
+    /// another column as the countries of the numbers, or none.
     fn write_failed_row(
         &mut self,
         batch: &Batch,
@@ -130,10 +132,13 @@ impl Outputs {
         format: &RowFormat,
     ) -> Result<(), SinkError> {
         let Some(failed) = &mut self.failed else { return Ok(()) };
-        let is_header =
-            || status == Status::Invalid && format.number_cells.is_header_row(batch, row);
-        if status.is_retryable() || is_header() {
+        if status.is_retryable() {
+            if let Some(header) = self.held_header.take() {
+                failed.copy_row_without_blanks(&header, 0)?;
+            }
             failed.copy_row_without_blanks(batch, row)?;
+        } else if status == Status::Invalid && format.number_cells.is_header_row(batch, row) {
+            self.held_header = Some(batch.filter(|other| other == row));
         }
         Ok(())
     }
@@ -264,6 +269,7 @@ mod tests {
         let outputs = Outputs {
             all: Sink::create(target, source.header(), style).unwrap(),
             failed: None,
+            held_header: None,
             row_stats: RowStats::default(),
             unresolved: SharedUnresolved::default(),
         };

@@ -8,7 +8,9 @@ use crate::domain::row_location::RowLocation;
 use crate::table::detect::column_error::{COLUMN_FLAG, ColumnError, ColumnList};
 use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
 use crate::table::detect::header_row::has_number;
-use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
+use crate::table::detect::header_words::{
+    HeaderMatch, is_other_persons, match_header, normalize_name,
+};
 use crate::table::detect::suggest::suggest;
 
 /// What the column is detected from.
@@ -137,7 +139,8 @@ impl ColumnDetector<'_> {
     /// Detects the column if header name and cells agree, or if one of them indicates a column and
     /// the other none. If a clear name and the cells indicate different columns, this is an error
     /// and never a guess: a spreadsheet may have damaged the named column, and the other one may
-    /// have other people's numbers. In a table with answers, which may be overwritten, a column
+    /// have other people's numbers. Nor is a column detected whose name says that it has those
+    /// (`紧急联系人电话`). In a table with answers, which may be overwritten, a column
     /// with cells of which none looks like a number is not detected either.
     fn detect(&self) -> Result<Column, ColumnError> {
         let candidates: Vec<usize> = (0..self.first_row.len())
@@ -171,7 +174,11 @@ impl ColumnDetector<'_> {
         let is_doubtful = |index| {
             !self.answer_columns.is_empty() && matches!(self.count_mobiles(index), (0, 1..))
         };
+        let is_other_persons = |index| self.name(index).is_some_and(|name| is_other_persons(&name));
         match (winners.as_slice(), candidates.as_slice()) {
+            (&[index], _) if is_other_persons(index) => {
+                Err(ColumnError::OtherPersons { columns: self.list_with_samples(&[index]) })
+            }
             (&[index], _) if !is_doubtful(index) => {
                 Ok(self.detected(index, self.detection_reason(index, matches[index])))
             }
@@ -301,17 +308,18 @@ mod tests {
     fn choose(text: &str, headers: bool, choice: Option<&str>) -> Result<Column, ColumnError> {
         let rows = table(text);
         let choices: Vec<ColumnChoice> = choice.iter().map(|text| text.parse().unwrap()).collect();
-        let data = &rows[usize::from(headers)..];
+        detector(&rows, headers).choose(&choices).map(|mut columns| columns.remove(0))
+    }
+
+    fn detector(rows: &[Vec<String>], has_headers: bool) -> ColumnDetector<'_> {
         ColumnDetector {
             first_row: &rows[0],
-            has_headers: headers,
+            has_headers,
             row: &RowLocation::Line(1),
-            sample_rows: data,
+            sample_rows: &rows[usize::from(has_headers)..],
             answer_columns: &[],
             looks_like_mobile: &mobile,
         }
-        .choose(&choices)
-        .map(|mut columns| columns.remove(0))
     }
 
     fn found(text: &str, headers: bool, choice: Option<&str>) -> (usize, String) {
@@ -384,15 +392,7 @@ mod tests {
     fn answer_columns_are_no_evidence_and_a_doubtful_column_is_not_selected() {
         let found = |text: &str, answers: &[usize]| {
             let rows = table(text);
-            let (first, rows) = (&*rows[0], &rows[1..]);
-            let evidence = ColumnDetector {
-                first_row: first,
-                has_headers: true,
-                row: &RowLocation::Line(1),
-                sample_rows: rows,
-                answer_columns: answers,
-                looks_like_mobile: &mobile,
-            };
+            let evidence = ColumnDetector { answer_columns: answers, ..detector(&rows, true) };
             evidence.choose(&[]).map(|columns| (columns[0].index, columns[0].reason.clone())).ok()
         };
         let sampled =
@@ -445,14 +445,7 @@ mod tests {
     #[test]
     fn an_error_names_the_flag_that_requests_the_column() {
         let rows = table("国家--column,b,b\n1,2,3");
-        let with_headers = ColumnDetector {
-            first_row: &rows[0],
-            has_headers: true,
-            row: &RowLocation::Line(1),
-            sample_rows: &rows[1..],
-            answer_columns: &[],
-            looks_like_mobile: &mobile,
-        };
+        let with_headers = detector(&rows, true);
         let error = |detector: ColumnDetector<'_>, choice: &str, flag| {
             detector.find(&choice.parse().unwrap(), flag).unwrap_err().to_string()
         };
@@ -474,14 +467,7 @@ mod tests {
     #[test]
     fn several_columns_keep_the_requested_order() {
         let rows = table("a,b,c\n1,2,3");
-        let evidence = ColumnDetector {
-            first_row: &rows[0],
-            has_headers: true,
-            row: &RowLocation::Line(1),
-            sample_rows: &rows[1..],
-            answer_columns: &[],
-            looks_like_mobile: &mobile,
-        };
+        let evidence = detector(&rows, true);
         let choices = ["c", "1", "/A/", "C"].map(|text| text.parse::<ColumnChoice>().unwrap());
         let columns = evidence.choose(&choices).unwrap();
         assert_eq!(columns.iter().map(|column| column.index).collect::<Vec<_>>(), [2, 0]);

@@ -200,6 +200,13 @@ pub enum ColumnError {
         columns
     ))]
     Ambiguous { columns: ColumnList },
+    /// By its name, the only column with mobile numbers has those of other people.
+    #[error("{}", tr!(
+        "by its name, this column has numbers of other people: {columns}; name the right column \
+         with --column, or this one if it is meant",
+        columns
+    ))]
+    OtherPersons { columns: ColumnList },
 }
 
 impl ColumnError {
@@ -208,7 +215,10 @@ impl ColumnError {
     pub(crate) fn is_undetected(&self) -> bool {
         matches!(
             self,
-            Self::NoMobileColumn { .. } | Self::NoMobileToRetry { .. } | Self::Ambiguous { .. }
+            Self::NoMobileColumn { .. }
+                | Self::NoMobileToRetry { .. }
+                | Self::Ambiguous { .. }
+                | Self::OtherPersons { .. }
         )
     }
 }

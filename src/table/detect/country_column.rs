@@ -12,7 +12,8 @@ use crate::table::detect::country_reading::{
     NumberCountries, STATE_CODES,
 };
 use crate::table::detect::country_words::{
-    CountryHeader, CountryWord, is_other_content, match_country_header, strip_phone_words,
+    CountryHeader, CountryWord, is_origin, is_other_content, match_country_header,
+    strip_phone_words,
 };
 use crate::table::detect::header_words::{HeaderMatch, is_other_phone, match_header};
 
@@ -135,6 +136,8 @@ impl<'a> Finder<'a> {
             numbers.iter().any(|number| row.get(number.index).is_some_and(is_phone_name))
         };
         // If the first row is a title, or is in another language, there is one more header.
+        let is_header: Vec<bool> =
+            detector.sample_rows.iter().map(|row| names_numbers(&row)).collect();
         let lower_header = detector.sample_rows.iter().find(names_numbers);
         let header = |index| {
             let header = detector.name(index).and_then(|name| match_country_header(&name));
@@ -152,7 +155,9 @@ impl<'a> Finder<'a> {
             (is_used || (!is_answer && is_phone())).then_some(Phone { index, stem, is_used })
         };
         let headers = indices.clone().map(header).collect();
-        let samples = indices.clone().map(|index| CountrySample::read(detector, index)).collect();
+        let rows = || detector.sample_rows.iter().zip(&is_header).filter(|(_, is)| !**is);
+        let cells = |index: usize| rows().filter_map(move |(row, _)| row.get(index));
+        let samples = indices.clone().map(|index| CountrySample::read(cells(index))).collect();
         Self { detector, headers, samples, phones: indices.filter_map(phone).collect() }
     }
 
@@ -208,8 +213,12 @@ impl<'a> Finder<'a> {
             } else {
                 countries.certain = Some(column);
             }
-            let rival = CountryReading { evidence: Evidence::Rival, ..COUNTRIES };
-            let rivals = found.rivals.into_iter().map(|index| self.column(index, rival));
+            let rivals = found.rivals.into_iter().map(|index| {
+                let is_area_code =
+                    self.header(index).is_some_and(|header| header.word == CountryWord::AreaCode);
+                let reading = if is_area_code { AREA_CODES } else { COUNTRIES };
+                self.column(index, CountryReading { evidence: Evidence::Rival, ..reading })
+            });
             countries.doubtful.extend(rivals);
             others = found.others;
         }
@@ -249,10 +258,10 @@ impl<'a> Finder<'a> {
         match header.word {
             CountryWord::Part | CountryWord::Place => None,
             CountryWord::CallingCode => {
-                let is_anothers = header.is_other_phone
+                let is_of_other_number = header.is_other_phone
                     || self.phones.iter().any(|phone| phone.stem == header.stem);
                 let reading = if header.is_state_code { STATE_CODES } else { COUNTRIES };
-                (is_same_stem || !is_anothers).then_some(reading)
+                (is_same_stem || !is_of_other_number).then_some(reading)
             }
             // With other words it may be the country of something else (`country of birth`).
             _ if !is_same_stem => None,
@@ -347,6 +356,13 @@ impl<'a> Finder<'a> {
                 columns: self.detector.list(&indices),
             });
         }
+        // A column with another kind of name (`国家` beside `国家码`) decides nothing, but a row in
+        // which it says something else is in doubt.
+        let weaker = candidates
+            .iter()
+            .filter(|candidate| candidate.word.is_some() && Some(candidate.word) != strongest)
+            .map(|candidate| candidate.index);
+        let rivals = rivals.into_iter().chain(weaker).collect();
         let (index, reading) = (nearest.index, nearest.reading);
         Ok(Some(Assignment { index, reading, rivals, others: Vec::new() }))
     }
@@ -404,7 +420,7 @@ impl<'a> Finder<'a> {
     /// calling code. So a part of a list, in which fewer cells are left as evidence, sends no
     /// number that the whole list sends with a country.
     fn doubtful(&self, number: usize, stem: &str) -> impl Iterator<Item = usize> {
-        let is_anothers = move |index: usize| {
+        let is_of_other_number = move |index: usize| {
             self.header(index).is_some_and(|header| {
                 header.stem != stem
                     && !header.stem.is_empty()
@@ -415,10 +431,25 @@ impl<'a> Finder<'a> {
             self.header(*index).is_some()
                 || index.abs_diff(number) <= NEAR_COLUMNS
                 || self.sample(*index).calling_codes > 0
+                || (self.looks_like_countries(*index) && !self.has_origin_name(*index))
         };
         (0..self.headers.len())
             .filter(may_have_countries)
-            .filter(move |index| self.is_free(*index) && !is_anothers(*index))
+            .filter(move |index| self.is_free(*index) && !is_of_other_number(*index))
+    }
+
+    /// Whether all cells of a column name countries, under a name that says nothing else. Digits
+    /// alone must be the mainland's in some cells, or the same in all.
+    fn looks_like_countries(&self, index: usize) -> bool {
+        let sample = self.sample(index);
+        sample.is_certain()
+            && (sample.mainland + sample.signed_codes + sample.names > 0
+                || sample.only_region.is_some())
+            && !self.has_other_name(index)
+    }
+
+    fn has_origin_name(&self, index: usize) -> bool {
+        self.detector.name(index).is_some_and(|name| is_origin(&name))
     }
 
     fn has_other_name(&self, index: usize) -> bool {
@@ -427,13 +458,22 @@ impl<'a> Finder<'a> {
 
     fn weak_reading(&self, index: usize, number: usize) -> CountryReading {
         let sample = self.sample(index);
-        let is_other = || self.has_other_name(index) || sample.other_digits > sample.countries;
         let is_distant = index.abs_diff(number) > 1 && sample.calling_codes == 0;
+        let is_named = self.detector.name(index).is_some_and(|name| !name.trim().is_empty());
+        // A column that counts rows has numbers that are no calling codes among those that are.
+        let may_be_countries = || {
+            (!is_named || sample.calling_codes > 0)
+                && sample.other_digits == 0
+                && !self.has_other_name(index)
+        };
         let content = match self.header(index) {
             Some(header) if header.word == CountryWord::Place => CellContent::Places,
+            Some(_) => CellContent::Countries,
+            None if is_distant && self.has_origin_name(index) => CellContent::CallingCodes,
+            None if self.looks_like_countries(index) => CellContent::Countries,
             None if is_distant => CellContent::CallingCodes,
-            None if is_other() => CellContent::Others,
-            _ => CellContent::Countries,
+            None if may_be_countries() => CellContent::Countries,
+            None => CellContent::Others,
         };
         CountryReading { evidence: Evidence::Weak, content }
     }
@@ -642,16 +682,16 @@ mod tests {
             ("30,138\n49,139", false, 2, &[1], Some(1)),
             (",138", false, 2, &[1], None),
             ("DE,151,IT\nDE,151,HR", false, 2, &[1, 3], Some(1)),
-            ("49,Hans,151", false, 3, &[2], None),
+            ("49,Hans,151", false, 3, &[1, 2], Some(1)),
             ("1,151\n1,138", false, 2, &[1], None),
             ("XX,mobile\n49,151", true, 2, &[1], Some(1)),
-            ("Land,mobile\nDE,151\n,138", true, 2, &[1], Some(1)),
+            ("XX,mobile\nDE,151\n,138", true, 2, &[1], Some(1)),
             (",mobile\n49,151", true, 2, &[1], Some(1)),
             ("x,地区,mobile\n1,德国,151\n2,北京,138", true, 3, &[2], Some(2)),
             ("地区,x,代码,mobile\n华东,1,49,151", true, 4, &[1, 3], Some(3)),
             ("CC,mobile\n德国,151\n北京,138", true, 2, &[1], Some(1)),
             ("区号,mobile\nA1,151", true, 2, &[1], None),
-            ("代码,mobile\nCode,Mobile\n49,151", true, 2, &[1], None),
+            ("代码,mobile\nCode,Mobile\n49,151", true, 2, &[1], Some(1)),
             ("拨号,x,mobile\n本地,1,138\n+49,1,151", true, 3, &[1, 2], None),
             ("国家编号,x,mobile\n49,1,151", true, 3, &[1, 2], Some(1)),
             ("usercountry,x,mobile\n德国,1,151", true, 3, &[1, 2], Some(1)),
@@ -659,6 +699,10 @@ mod tests {
             ("国籍,mobile\n德国,151", true, 2, &[1], Some(1)),
             ("国籍,x,mobile\n德国,1,151", true, 3, &[2], None),
             ("年龄,mobile\n49,151\n33,138", true, 2, &[1], None),
+            ("x,mobile\n49,151\n33,138", true, 2, &[1], None),
+            ("x,y,z,mobile\n49,1,1,151\n86,1,1,138", true, 4, &[1, 3], Some(1)),
+            ("x,y,z,mobile\n德国,1,1,151", true, 4, &[1, 3], Some(1)),
+            ("49,151\n50,139\n51,138", false, 2, &[1], None),
             ("部门编号,mobile\n49,151", true, 2, &[1], None),
             ("工龄,mobile\n49,151", true, 2, &[1], None),
             ("数量,mobile\n49,151", true, 2, &[1], None),

@@ -7,7 +7,6 @@ use crate::domain::number::country::{
 };
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
-use crate::table::detect::column::ColumnDetector;
 
 /// The columns with the countries of the numbers in one column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +61,8 @@ pub(crate) enum CellContent {
     AreaCodes,
     /// Calling codes; two letters may be a state (`IN`: Indiana, or India).
     StateCodes,
-    /// By its header or its cells something else, such as ages, but perhaps names of countries.
+    /// By its header or its cells something else, such as ages and departments, but perhaps names
+    /// of countries. Digits and two or three letters are no countries.
     Others,
     /// Anything, but a cell like `+49` is a calling code.
     CallingCodes,
@@ -222,6 +222,7 @@ impl CountryReading {
         let is_excluded = || match content {
             CellContent::CallingCodes => !cell.contains(['+', '＋']),
             CellContent::Places => !may_be_places(cell) && !may_begin_with_country(cell),
+            CellContent::Others => !may_be_country(cell) || are_digits(cell) || is_code(cell),
             _ => evidence == Evidence::Weak && !may_be_country(cell),
         };
         if cell.trim().is_empty() || is_excluded() {
@@ -269,7 +270,10 @@ impl CountryReading {
             CellContent::Places => {
                 Country::parse_in_places(cell).or_else(|| Country::parse_address(cell))
             }
-            _ => Country::parse_in_places(cell),
+            _ => Country::parse_in_places(cell).or_else(|| {
+                let is_certain = matches!(self.evidence, Evidence::Header | Evidence::Cells);
+                is_certain.then(|| Country::parse_address(cell)).flatten()
+            }),
         };
         Country::parse(cell).or_else(in_places)
     }
@@ -296,6 +300,12 @@ fn is_state_of(default_region: DefaultRegion, cell: &str) -> bool {
         && STATES.iter().any(|state| state.eq_ignore_ascii_case(cell.trim()))
 }
 
+/// Whether a cell has the form of a code of ISO 3166.
+fn is_code(cell: &str) -> bool {
+    let cell = cell.trim();
+    cell.len() <= 3 && cell.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
 fn are_digits(cell: &str) -> bool {
     cell.trim().bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -316,6 +326,10 @@ pub(crate) struct CountrySample {
     pub calling_codes: usize,
     /// Of these, those that are not only digits (`0049`).
     pub signed_codes: usize,
+    /// Of the countries, those of [`CountryForm::Name`].
+    pub names: usize,
+    /// The country, if all cells that name one name the same.
+    pub only_region: Option<DefaultRegion>,
     /// Of the countries, single digits.
     single_digits: usize,
     /// Cells that can be nothing but a mainland area code.
@@ -325,16 +339,20 @@ pub(crate) struct CountrySample {
 }
 
 impl CountrySample {
-    pub(crate) fn read(detector: ColumnDetector<'_>, index: usize) -> Self {
+    pub(crate) fn read<'a>(cells: impl Iterator<Item = &'a String>) -> Self {
         let mut sample = Self::default();
-        for cell in detector.sample_rows.iter().filter_map(|row| row.get(index)) {
+        for cell in cells {
             match (Country::parse(cell), AreaCode::parse(cell)) {
                 (Some(country), _) => {
+                    let is_same = sample.only_region == Some(country.region);
+                    let is_only = sample.countries == 0 || is_same;
+                    sample.only_region = is_only.then_some(country.region);
                     sample.countries += 1;
                     sample.mainland += usize::from(country.region.is_mainland());
                     let is_code = country.form == CountryForm::CallingCode;
                     sample.calling_codes += usize::from(is_code);
                     sample.signed_codes += usize::from(is_code && !are_digits(cell));
+                    sample.names += usize::from(country.form == CountryForm::Name);
                     sample.single_digits += usize::from(is_single_digit(cell, country.form));
                 }
                 (None, Some(_)) => sample.area_codes += 1,
@@ -505,7 +523,6 @@ mod tests {
             (nothing, "德国", "15123456789"),
             (ages, "+49", "15123456789"),
             (ages, "德国", "15123456789"),
-            (ages, "DE", "15123456789"),
             (places, "DE", "15123456789"),
             (places, "+49", "15123456789"),
             (places, "德国柏林", "15123456789"),
@@ -532,6 +549,7 @@ mod tests {
             (nothing, "1", "15162345678", "15162345678"),
             (nothing, "北京", "15123456789", "15123456789"),
             (ages, "49", "15123456789", "15123456789"),
+            (ages, "DE", "15123456789", "15123456789"),
             (ages, "0049", "15123456789", "15123456789"),
             (ages, "x/德国", "15123456789", "15123456789"),
             (places, "49", "15123456789", "15123456789"),

@@ -148,6 +148,11 @@ const EXACT_WORDS: &[(&str, CountryWord)] = &[
     ("dialling", CountryWord::AreaCode),
     ("dial", CountryWord::AreaCode),
     ("state", CountryWord::Part),
+    ("归属地", CountryWord::Region),
+    ("号码归属地", CountryWord::Region),
+    ("land", CountryWord::Region),
+    ("ctry", CountryWord::Region),
+    ("telcode", CountryWord::CallingCode),
 ];
 /// Words for places. A place of origin (籍贯) says nothing about the number.
 const PLACE_SUBSTRINGS: &[&str] = &[
@@ -198,7 +203,8 @@ const OTHER_SUBSTRINGS: &[&str] = &[
     "龄", "齡", "岁", "歲", "数", "數", "量", "序", "编号", "編號", "工号", "工號", "学号", "学籍",
     "额", "額", "价", "分", "年", "月", "日", "天", "次", "级", "級", "班", "楼", "樓", "层", "層",
     "座", "室", "排", "桌", "部", "科", "组", "組", "队", "岗", "身高", "体重", "尺码", "码数",
-    "性别", "民族", "状态", "狀態", "类型", "類型", "分机", "分機", "短号", "内线", "邮编", "邮政",
+    "性别", "民族", "绩", "鞋", "房", "资", "微信", "状态", "狀態", "类型", "類型", "分机", "分機",
+    "短号", "内线", "邮编", "邮政",
 ];
 const OTHER_WORDS: &[&str] = &[
     "age",
@@ -252,6 +258,9 @@ const OTHER_WORDS: &[&str] = &[
     "postcode",
     "postal",
 ];
+/// Words for where a person comes from, which says nothing about the number.
+const ORIGIN_SUBSTRINGS: &[&str] = &["籍", "出生"];
+const ORIGIN_WORDS: &[&str] = &["nationality", "citizenship", "birth", "origin"];
 /// Words for telephones, without spaces. A word precedes the words that it contains.
 const TELEPHONE_WORDS: &[&str] = &[
     "手机号码",
@@ -314,13 +323,14 @@ pub(crate) fn match_country_header(header: &str) -> Option<CountryHeader> {
             let (stem, is_state_code) = (String::new(), false);
             return Some(CountryHeader { word: *word, stem, is_other_phone, is_state_code });
         }
-        let word = if names().any(|(_, name)| joined.contains(name)) {
-            CountryWord::Part
-        } else if is_place(header, &joined) {
-            CountryWord::Place
-        } else {
-            return None;
-        };
+        let word =
+            if names().any(|(_, name)| joined.contains(name)) || joined.ends_with(['国', '國']) {
+                CountryWord::Part
+            } else if is_place(header, &joined) {
+                CountryWord::Place
+            } else {
+                return None;
+            };
         // The whole name is its stem, so that it belongs to no number column.
         let (stem, is_state_code) = (joined, false);
         return Some(CountryHeader { word, stem, is_other_phone, is_state_code });
@@ -345,6 +355,15 @@ pub(crate) fn is_other_content(header: &str) -> bool {
     let joined = words.concat();
     OTHER_SUBSTRINGS.iter().any(|part| joined.contains(part))
         || words.iter().any(|word| OTHER_WORDS.contains(&word.as_str()) || word.ends_with("id"))
+}
+
+/// Whether the column name is about where a person comes from: `国籍`.
+#[must_use]
+pub(crate) fn is_origin(header: &str) -> bool {
+    let words = split_words(header);
+    let joined = words.concat();
+    ORIGIN_SUBSTRINGS.iter().any(|part| joined.contains(part))
+        || words.iter().any(|word| ORIGIN_WORDS.contains(&word.as_str()))
 }
 
 /// What is left of a column name without spaces, punctuation, and words that do not tell it from

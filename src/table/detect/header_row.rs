@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
-use crate::domain::number::plausible::{could_be_number, is_date};
+use crate::domain::number::plausible::could_be_number;
 use crate::table::detect::country_words::match_country_header;
 use crate::table::detect::header_words::{HeaderMatch, match_header, split_words};
 
@@ -316,7 +316,7 @@ fn first_with_number<'a>(
 #[must_use]
 pub(crate) fn is_number(cell: &str) -> bool {
     let letters = cell.chars().filter(|letter| letter.is_alphabetic()).count();
-    letters <= 1 && !cell.contains([':', '：']) && could_be_number(cell) && !is_date(cell)
+    letters <= 1 && !cell.contains([':', '：']) && could_be_number(cell)
 }
 
 /// A header that is known by its names.

@@ -94,36 +94,26 @@ const MOBILE_WORDS: &[&str] =
 const PHONE_WORDS: &[&str] = &["phone", "phones", "telephone", "tel"];
 
 /// Words for a number that is probably not the person's own mobile.
-const OTHER_PHONE_SUBSTRINGS: &[&str] = &[
+const OTHER_PHONE_SUBSTRINGS: &[&str] =
+    &["家长", "备用", "办公", "座机", "固定", "公司", "總機", "总机"];
+const OTHER_PHONE_WORDS: &[&str] =
+    &["office", "home", "landline", "backup", "parent", "guardian", "company", "desk"];
+/// Words for the number of somebody else than the person of the row.
+const OTHER_PERSON_SUBSTRINGS: &[&str] = &[
     "紧急",
     "緊急",
+    "上级",
+    "上級",
+    "领导",
+    "領導",
     "家属",
     "亲属",
-    "家长",
     "配偶",
-    "备用",
     "担保",
     "推荐人",
-    "办公",
-    "座机",
-    "固定",
-    "公司",
-    "總機",
-    "总机",
+    "介绍人",
 ];
-const OTHER_PHONE_WORDS: &[&str] = &[
-    "emergency",
-    "office",
-    "home",
-    "landline",
-    "backup",
-    "spouse",
-    "parent",
-    "guardian",
-    "kin",
-    "company",
-    "desk",
-];
+const OTHER_PERSON_WORDS: &[&str] = &["emergency", "manager", "supervisor", "spouse", "kin"];
 /// Words for something that is not a telephone number.
 const NOT_PHONE_SUBSTRINGS: &[&str] = &[
     "品牌",
@@ -183,7 +173,8 @@ pub(crate) fn match_header(header: &str) -> HeaderMatch {
     } else if has(NOT_PHONE_SUBSTRINGS, NOT_PHONE_WORDS) {
         HeaderMatch::NoMatch
     } else {
-        let others = has(OTHER_PHONE_SUBSTRINGS, OTHER_PHONE_WORDS);
+        let others = has(OTHER_PHONE_SUBSTRINGS, OTHER_PHONE_WORDS)
+            || has(OTHER_PERSON_SUBSTRINGS, OTHER_PERSON_WORDS);
         match (has(MOBILE_SUBSTRINGS, MOBILE_WORDS), has(PHONE_SUBSTRINGS, PHONE_WORDS)) {
             (true, _) if !others => HeaderMatch::ContainsMobile,
             (false, false) => HeaderMatch::NoMatch,
@@ -197,6 +188,14 @@ pub(crate) fn match_header(header: &str) -> HeaderMatch {
 pub(crate) fn is_other_phone(header: &str) -> bool {
     let words = split_words(header);
     has_words(&words, &words.concat(), OTHER_PHONE_SUBSTRINGS, OTHER_PHONE_WORDS)
+        || is_other_persons(header)
+}
+
+/// Whether the column name is about the number of somebody else than the person of the row.
+#[must_use]
+pub(crate) fn is_other_persons(header: &str) -> bool {
+    let words = split_words(header);
+    has_words(&words, &words.concat(), OTHER_PERSON_SUBSTRINGS, OTHER_PERSON_WORDS)
 }
 
 fn has_words(words: &[String], joined: &str, substrings: &[&str], list: &[&str]) -> bool {

@@ -80,12 +80,25 @@ pub(crate) fn has_markup_lines(text: &str) -> bool {
     let mut is_quoted = false;
     let mut is_outside_quotes = |line: &&str| {
         let began_in_quotes = is_quoted;
-        is_quoted ^= line.matches('"').count() % 2 == 1;
+        is_quoted = ends_in_quotes(line, is_quoted);
         !began_in_quotes
     };
     text.contains('<')
         && text.lines().filter(|line| is_outside_quotes(line)).any(is_tag)
         && !has_number_row(text)
+}
+
+/// Whether a quoted cell goes on after the line. `is_quoted` is whether the line begins in one. A
+/// quote opens a cell only where the cell begins: in a text, it is one for inches.
+fn ends_in_quotes(line: &str, mut is_quoted: bool) -> bool {
+    let mut may_open = true;
+    for c in line.chars() {
+        let is_change = c == '"' && (is_quoted || may_open);
+        is_quoted ^= is_change;
+        // The second of two quotes in a cell opens it again.
+        may_open = is_change || DELIMITERS.contains(&c);
+    }
+    is_quoted
 }
 
 /// The first tag of a text, and what follows it.
@@ -244,6 +257,10 @@ mod tests {
             ("姓名,手机号,简介\n张三,无,\"\n<table>\n<tr>\n\"\n", false),
             ("姓名,简介,手机号\n张三,\"x\n</table>\n\",Tel: 13800138000\n", false),
             ("员工<br>\n<table border=\"1\">\n<tr><td>\"a\"</td></tr>\n", true),
+            ("17\" 显示器领用表<br>\n<table border=1>\n<tr><td>a</td></tr>\n", true),
+            ("27\", 32\" 显示器<br>\n<table>\n<tr>\n", true),
+            ("姓名,简介\n张三,\"17\"\" x\n</table>\n\"\n", false),
+            ("简介,姓名\n\"x\n</table>\n\",张三\n", false),
             ("<name>\n<mobile>\n", false),
         ] {
             assert_eq!(has_markup_lines(text), expected, "{text}");

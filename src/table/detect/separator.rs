@@ -1,5 +1,5 @@
-//! Finds what separates the number from the rest where each cell of the number column seems to
-//! hold several cells: a delimiter that is not detected, or columns of fixed width.
+//! Finds what separates the number from the rest where each row of a table with one column seems
+//! to hold several cells: a delimiter that is not detected, or columns of fixed width.
 
 use tr::tr;
 
@@ -10,6 +10,8 @@ use crate::table::detect::dialect::DELIMITERS;
 
 /// The most cells that are looked at.
 const MAX_CELLS: u64 = 1000;
+/// The bytes of the longest cell that is split.
+const MAX_CELL_BYTES: usize = 1 << 10;
 /// The delimiters that are not detected, because people write them inside a cell too. In case of a
 /// tie, an earlier one is meant.
 const OTHER_SEPARATORS: [char; 22] = [
@@ -41,7 +43,7 @@ struct PartCount {
     /// The parts of the first of them.
     parts: usize,
     /// How many cells have as many.
-    even: u64,
+    same: u64,
 }
 
 impl SeparatorSurvey {
@@ -54,7 +56,8 @@ impl SeparatorSurvey {
         }
         self.cells += 1;
         let reason = if let Invalid::Several { reason, .. } = reason { reason } else { reason };
-        if !matches!(reason, Invalid::NotANumber | Invalid::MoreThanNumbers) {
+        let may_have_number = matches!(reason, Invalid::NotANumber | Invalid::MoreThanNumbers);
+        if !may_have_number || cell.len() > MAX_CELL_BYTES {
             return;
         }
         let is_number = |text: &str| NumberCell::parse(text, rules).is_ok();
@@ -72,7 +75,7 @@ impl SeparatorSurvey {
                 count.parts = parts;
             }
             count.cells += 1;
-            count.even += u64::from(count.parts == parts);
+            count.same += u64::from(count.parts == parts);
         }
         self.with_number += u64::from(has_number);
         self.has_runs_of_spaces |= has_number && text.contains("  ");
@@ -86,16 +89,16 @@ impl SeparatorSurvey {
         }
         let counts = separators().zip(&self.parts);
         let best =
-            counts.reduce(|best, other| if other.1.even > best.1.even { other } else { best });
-        Some(match best {
-            Some((' ', count)) if count.even > 0 && self.has_runs_of_spaces => {
-                Separator::RunsOfSpaces
+            counts.reduce(|best, other| if other.1.same > best.1.same { other } else { best });
+        match best {
+            Some((' ', count)) if count.same > 0 && self.has_runs_of_spaces => {
+                Some(Separator::RunsOfSpaces)
             }
-            Some((separator, count)) if count.even > 0 && count.even == self.with_number => {
-                Separator::Delimiter(separator)
+            Some((separator, count)) if count.same > 0 && count.same == self.with_number => {
+                Some(Separator::Delimiter(separator))
             }
-            _ => Separator::Unclear,
-        })
+            _ => None,
+        }
     }
 }
 
@@ -106,42 +109,26 @@ pub enum Separator {
     Delimiter(char),
     /// Columns of a fixed width.
     RunsOfSpaces,
-    Unclear,
 }
 
 impl Separator {
-    /// What to do. In a table with one column, the right delimiter helps.
+    /// What to do.
     #[must_use]
-    pub(crate) fn remedy(self, is_single_column: bool) -> String {
-        match self {
-            Self::Delimiter(separator) if is_single_column => {
-                let (name, flag) = match separator {
-                    ' ' => (tr!("a space"), "-d ' '".to_owned()),
-                    '\t' => (tr!("a tab"), "-d tab".to_owned()),
-                    c if c.is_control() => {
-                        let code = u32::from(c);
-                        (format!("U+{code:04X}"), format!("-d $'\\x{code:02x}'"))
-                    }
-                    c => (format!("'{c}'"), format!("-d '{c}'")),
-                };
-                tr!(
-                    "each line seems to hold several cells separated by {name}: name this \
-                     delimiter with {flag}, then run again",
-                    name,
-                    flag
-                )
-            }
-            Self::RunsOfSpaces if is_single_column => {
-                tr!("each line seems to hold several cells separated by runs of spaces: save the \
-                     list with a delimiter such as a comma between the cells, then run again")
-            }
-            _ => {
-                tr!(
-                    "the cells hold a number beside other text: save the list with the number in a \
-                     column of its own, then run again"
-                )
-            }
-        }
+    pub(crate) fn remedy(self) -> String {
+        let Self::Delimiter(separator) = self else {
+            return tr!(
+                "the columns seem to be aligned with spaces: save the list with a delimiter such \
+                 as a comma"
+            );
+        };
+        // Not every shell knows the quotes that other characters need.
+        let (name, flag) = match separator {
+            ' ' => (tr!("a space"), "--delimiter"),
+            '\t' => (tr!("a tab"), "-d tab"),
+            c if c.is_control() => (format!("U+{:04X}", u32::from(c)), "--delimiter"),
+            c => (format!("({c})"), "--delimiter"),
+        };
+        tr!("the cells seem to be separated by {name}: give this delimiter with {flag}", name, flag)
     }
 }
 
@@ -168,9 +155,6 @@ mod tests {
             (&["张三 13800138000", "李四 13900139000"], Separator::Delimiter(' ')),
             (&["张三、13800138000、x y"], Separator::Delimiter('、')),
             (&["张三      13800138000", "欧阳光明  13900139000"], Separator::RunsOfSpaces),
-            (&["Zhang San 13800138000", "Li 13900139000"], Separator::Unclear),
-            (&["张三 138 0013 8000", "李四 139 0013 9000"], Separator::Unclear),
-            (&["张三13800138000", "13900139000（李四）"], Separator::Unclear),
             (&["张三^13800138000", "李四^1390013"], Separator::Delimiter('^')),
             (&["张三;13800138000;a", "李四;1390013;"], Separator::Delimiter(';')),
         ] {
@@ -182,6 +166,11 @@ mod tests {
             &["1380013800x", "无效"],
             &["13800138000x", "l3800138000"],
             &["1.38E+10", "张三^13800138000", "12345678"],
+            &["Zhang San 13800138000", "Li 13900139000"],
+            &["张三 138 0013 8000", "李四 139 0013 9000"],
+            &["张三13800138000", "13900139000（李四）"],
+            &["微信同号13800138000"],
+            &[&format!("{}^13800138000", "x".repeat(1024))],
             &["010-62345678", "Hauptstraße 5"],
         ] {
             assert_eq!(separator(cells), None, "{cells:?}");
@@ -189,14 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_names_the_flag() {
-        for (separator, flag) in
-            [('^', "-d '^'"), ('\t', "-d tab"), (' ', "-d ' '"), ('\u{1}', r"-d $'\x01'")]
-        {
-            let text = Separator::Delimiter(separator).remedy(true);
-            assert!(text.contains(flag), "{text}");
-            assert!(!Separator::Delimiter(separator).remedy(false).contains("-d"));
+    fn the_remedy_names_the_character_and_the_flag() {
+        for (separator, name, flag) in [
+            ('^', "(^)", "--delimiter"),
+            ('\t', "a tab", "-d tab"),
+            (' ', "a space", "--delimiter"),
+            ('\u{1}', "U+0001", "--delimiter"),
+        ] {
+            let text = Separator::Delimiter(separator).remedy();
+            assert!(text.contains(name) && text.ends_with(flag), "{text}");
+            assert!(!text.contains(['\'', '"', '$']), "{text}");
         }
-        assert!(Separator::RunsOfSpaces.remedy(true).contains("runs of spaces"));
+        assert!(Separator::RunsOfSpaces.remedy().contains("aligned with spaces"));
     }
 }

@@ -27,6 +27,7 @@ struct RowSpan {
     line: u64,
     answer_delimiters: usize,
     non_person: Option<NonPerson>,
+    has_number_elsewhere: bool,
     content_start: usize,
     content_end: usize,
     end: usize,
@@ -66,6 +67,7 @@ impl Batch {
             line: row.line,
             answer_delimiters,
             non_person: None,
+            has_number_elsewhere: false,
             content_start,
             content_end: content_start + row.content.len(),
             end: self.bytes.len(),
@@ -83,6 +85,20 @@ impl Batch {
     #[must_use]
     pub(crate) fn non_person(&self, row: usize) -> Option<NonPerson> {
         self.spans[row].non_person
+    }
+
+    /// Sets whether the last row, whose number cells are blank, has a number in another cell,
+    /// because of a wrong delimiter.
+    pub(crate) fn set_number_elsewhere(&mut self, has_number_elsewhere: bool) {
+        if let Some(span) = self.spans.last_mut() {
+            span.has_number_elsewhere = has_number_elsewhere;
+        }
+    }
+
+    /// Whether row `row` (from 0) has a number in a cell that is no number cell.
+    #[must_use]
+    pub(crate) fn has_number_elsewhere(&self, row: usize) -> bool {
+        self.spans[row].has_number_elsewhere
     }
 
     /// The number of rows.
@@ -181,6 +197,7 @@ impl Batch {
                 };
                 kept.push(&raw, self.cells(row).map(Cow::Borrowed), self.answer_delimiters(row));
                 kept.set_non_person(self.non_person(row));
+                kept.set_number_elsewhere(self.has_number_elsewhere(row));
             } else {
                 kept.source_bytes -= (self.spans[row].end - self.start(row)) as u64;
             }

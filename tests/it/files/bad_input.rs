@@ -52,6 +52,8 @@ fn an_ambiguous_column_is_not_guessed() {
         ("手机号,mobile\n13800138000,13900139000\n", &[][..], ["1 手机号", "2 mobile"]),
         ("phone,n,phone\n13800138000,1,13900139000\n", &["-c", "phone"], ["1 phone", "3 phone"]),
         ("colour,city\nred,Rome\n", &[], ["1 colour", "2 city"]),
+        ("姓名,座机,直属上级手机\n甲,,13800138000\n", &[], ["3 直属上级手机", "--column"]),
+        ("Name,Emergency Contact Phone\nA,13800138000\n", &[], ["other people", "--column"]),
         // Without a header there is nothing to go by but the cells, and those are masked.
         ("13800138000,13900139000\n", &[], ["1 (138****8000), 2 (139****9000)", "--column"]),
     ] {

@@ -44,7 +44,7 @@ fn a_table_without_a_number_is_refused_however_many_rows_it_has() {
         let text = "姓名,手机号\n".to_owned() + &"甲,无\n乙,\n丙,138001\n".repeat(rows);
         let message = format!(
             "no cell in column 2 手机号 could be meant as a phone number: none of them has seven \
-             digits (rows: {})",
+             digits, dates and addresses aside (rows: {})",
             3 * rows
         );
         assert_refused(&text, &[], &message);
@@ -54,7 +54,11 @@ fn a_table_without_a_number_is_refused_however_many_rows_it_has() {
     assert_refused(several, &["-c", "2", "-c", "a"], "no cell in column 2 b, 1 a could");
     // One column instead of two: the wrong delimiter.
     assert_refused("name;mobile\nx;y\n", &["-d", ","], "--delimiter");
-    assert_refused("name;mobile\nx;13800138000\n", &["-d", ","], "-d ';'");
+    assert_refused(
+        "name;mobile\nx;13800138000\n",
+        &["-d", ","],
+        "by (;): give this delimiter with --delimiter",
+    );
     assert_refused("name\tmobile\nx\t13800138000\n", &["-d", ";"], "-d tab");
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let output = workdir.path("out.csv");
@@ -64,25 +68,81 @@ fn a_table_without_a_number_is_refused_however_many_rows_it_has() {
 }
 
 #[test]
-fn numbers_beside_other_text_are_refused_with_the_delimiter_to_give() {
-    for (separator, flag) in [('^', "-d '^'"), ('~', "-d '~'"), (' ', "-d ' '"), ('#', "-d '#'")] {
+fn rows_of_one_column_are_refused_with_the_delimiter_to_give() {
+    for (separator, name) in [('^', "(^)"), ('~', "(~)"), (' ', "a space"), ('#', "(#)")] {
         let text = "姓名^手机号\n张三^13800138000\n李四^13800138001\n"
             .replace('^', &separator.to_string());
-        assert_refused(&text, &[], flag);
+        let message = format!(
+            "no row is a phone number and nothing else (rows: 2); the cells seem to be separated \
+             by {name}: give this delimiter with --delimiter, then run again"
+        );
+        assert_refused(&text, &[], &message);
         let (_, rows) = text.split_once('\n').unwrap();
-        assert_refused(rows, &[], flag);
+        assert_refused(rows, &[], &message);
         let (ended, output, calls) = resolve(&text, &["-d", &separator.to_string()]);
         assert_eq!((ended.status, calls), (Some(0), 2), "{}", ended.stderr);
         assert_eq!(output.lines().count(), 3, "{output}");
     }
     let widths = "姓名      手机号\n张三      13800138000\n欧阳光明  13800138001\n";
-    assert_refused(widths, &[], "separated by runs of spaces: save the list with a delimiter");
-    for text in [
-        "张三 138 0013 8000\n李四 138 0013 8001\n",
-        "张三13800138000\n13800138001（李四）\n",
-        "姓名,手机号\n张三,张三 13800138000\n李四,李四 13800138001\n",
+    assert_refused(widths, &[], "aligned with spaces: save the list with a delimiter such as");
+}
+
+#[test]
+fn cells_with_a_number_beside_other_text_are_rows() {
+    for (text, rows) in [
+        ("张三 138 0013 8000\n李四 138 0013 8001\n", 2),
+        ("张三13800138000\n13800138001（李四）\n", 2),
+        ("手机号\n微信同号13800138000\n", 1),
+        ("姓名,手机号\n张三,张三 13800138000\n李四,李四 13800138001\n", 2),
+        ("姓名,手机号\n张三,13800138000（本人）\n李四,13800138001（本人）\n", 2),
+        ("姓名,手机号\n张三,微信^13800138000\n", 1),
+        ("手机号\n\"00001,张三,13800138000\"\n", 1),
+        ("手机号\n\"张三;13800138000\"\n", 1),
     ] {
-        assert_refused(text, &[], "the number in a column of its own");
+        let (ended, output, calls) = resolve(text, &[]);
+        assert_eq!((ended.status, calls), (Some(0), 0), "{text}{}", ended.stderr);
+        assert_eq!(output.matches(",invalid,,").count(), rows, "{output}");
+        assert_eq!(plan(text, &[]).status, Some(0), "{text}");
+    }
+}
+
+#[test]
+fn dates_and_addresses_are_no_numbers() {
+    let message = "none of them has seven digits, dates and addresses aside";
+    for text in [
+        "手机号\nNo data found for 2026-11-30\n",
+        "姓名,手机号\n张三,2026-11-30\n李四,2021/2/12\n王五,2026年1月1日 08:30\n",
+        "姓名,手机号\n张三,zhang1234567@example.com\n李四,10.100.100.20\n",
+    ] {
+        assert_refused(text, &[], message);
+    }
+    assert_refused("No data found for 2026-11-30\n", &[], "");
+}
+
+#[test]
+fn a_number_in_another_cell_of_a_short_row_is_named() {
+    let elsewhere = "\"the cell is empty, but another cell of this row holds a number; check the \
+                     delimiters of this row\"";
+    let empty = "the cell is empty";
+    for (header, row, delimiters, reason) in [
+        ("姓名,手机号", "李四，13900139000", ",,,,", elsewhere),
+        ("序号,姓名,手机号", "2，李四，13900139000", ",,,,,", elsewhere),
+        ("姓名,部门,手机号", "李四,研发 13900139000", ",,,,", elsewhere),
+        ("姓名\t部门\t手机号", "李四 13900139000", "\t\t\t\t\t", &elsewhere.replace('"', "")),
+        ("姓名,手机号", "李四", ",,,,", empty),
+        ("姓名,工号,手机号", "李四,20240001", ",,,,", empty),
+        ("姓名,身份证,手机号", "李四,110101199001011234", ",,,,", empty),
+        ("姓名,手机号,备注", "李四,,电话 13900139000", ",,,", empty),
+    ] {
+        let delimiter = if header.contains('\t') { "\t" } else { "," };
+        let first = ["13800138000"; 3][..header.matches(delimiter).count()].join(delimiter);
+        let text = format!("{header}\n张{delimiter}{first}\n{row}\n");
+        let (ended, output, _) = resolve(&text, &["-c", "手机号"]);
+        assert_eq!(ended.status, Some(0), "{text}{}", ended.stderr);
+        let last = output.lines().last().unwrap();
+        let invalid = format!("{delimiter}invalid{delimiter}{delimiter}{reason}");
+        assert!(last.starts_with(&format!("{row}{delimiters}")) || reason == empty, "{last}");
+        assert!(last.ends_with(&invalid), "{last}");
     }
 }
 
@@ -94,6 +154,7 @@ fn one_number_without_other_text_is_enough() {
         ("手机号\n13800138000 / 13800138001\n无\n", 1),
         ("姓名,手机号\n张三,x13800138000\n李四,13800138001\n", 1),
         ("姓名,手机号\n张三,l3800138000\n李四,13800138000 x\n王五,1380014\n", 0),
+        ("张三^13800138000\n1380013\n138001\n", 0),
     ] {
         let (ended, _, calls) = resolve(text, &[]);
         assert_eq!((ended.status, calls), (Some(0), found), "{text}{}", ended.stderr);

@@ -82,7 +82,7 @@ fn answers(path: &Path) -> Vec<(String, String)> {
     rows.iter().map(|row| (row["status"].clone(), row["userid"].clone())).collect()
 }
 
-fn owned(answers: [(&str, &str); 10]) -> Vec<(String, String)> {
+fn owned(answers: &[(&str, &str)]) -> Vec<(String, String)> {
     answers.iter().map(|(status, id)| ((*status).to_owned(), (*id).to_owned())).collect()
 }
 
@@ -104,7 +104,7 @@ fn the_advised_command_asks_the_corrected_rows_and_no_other() {
                 "5 rows kept as they were",
             ],
         );
-        assert_eq!(answers(&output), owned(CORRECTED), "{show_sent}");
+        assert_eq!(answers(&output), owned(&CORRECTED), "{show_sent}");
         let mut numbers = call_numbers(&api).split_off(asked);
         numbers.sort();
         assert_eq!(numbers, ["13900000003", "13900000004", "13900000015", "13900000094"]);
@@ -113,7 +113,7 @@ fn the_advised_command_asks_the_corrected_rows_and_no_other() {
         // Once more: only the failed row is open.
         let once_more = run(&mut advised(&api, &again, "row failed; to ask it again"));
         assert_exit(&once_more, 4, &["asking 1 of 10 rows again: failed 1"]);
-        assert_eq!(answers(&output), owned(CORRECTED));
+        assert_eq!(answers(&output), owned(&CORRECTED));
     }
 }
 
@@ -136,7 +136,7 @@ fn a_result_that_a_spreadsheet_saved_otherwise_is_read_all_the_same() {
     assert_exit(&again, 4, &["asking 5 of 10 rows again"]);
     let text = Encoding::Gb18030.decode(&fs::read(&output).unwrap()).into_owned();
     fs::write(&output, text).unwrap();
-    assert_eq!(answers(&output), owned(CORRECTED));
+    assert_eq!(answers(&output), owned(&CORRECTED));
 }
 
 #[test]
@@ -248,9 +248,9 @@ fn a_missing_flag_does_not_take_user_ids_away() {
 #[test]
 fn an_interrupted_correction_ends_as_an_uninterrupted_one() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let numbers: String = (0..40).map(|n| format!("甲{n},139000000{n:02}\n")).collect();
-    let (input, output) =
-        (workdir.write_file("in.csv", format!("姓名,手机号\n{numbers}")), workdir.path("out.csv"));
+    let mut rows = vec!["姓名,手机号".to_owned()];
+    rows.extend((0..40).map(|n| format!("甲{n},139000000{n:02}")));
+    let (input, output) = (workdir.write_file("in.csv", rows.join("\n")), workdir.path("out.csv"));
     assert_exit(&run(&mut api.resolve(&input, &output)), 0, &[]);
     let corrected = (0..20).fold(fs::read_to_string(&output).unwrap(), |text, n| {
         let number = if n % 4 == 0 { "13900000039".to_owned() } else { format!("138000001{n:02}") };

@@ -373,6 +373,7 @@ fn no_cell_for_a_country_is_overlooked() {
         ("姓名,state,手机号\n甲,+49,15123456789\n", "sent"),
         ("姓名,Dialing,x,手机号\n甲,49,1,15123456789\n", "sent"),
         ("国家,手机号\n德国 柏林,15123456789\n", "sent"),
+        ("国家,手机号\n德国柏林,15123456789\n中国江苏,13800138000\n", "sent"),
         ("country,x,stateCode,mobile\nGermany,1,,15123456789\n", "doubt"),
         ("stateCode,mobile\nDE,15123456789\n", "doubt"),
         ("姓名,IDD,部门,手机号\n甲,+49,x,15123456789\n", "sent"),
@@ -381,6 +382,16 @@ fn no_cell_for_a_country_is_overlooked() {
         ("country,country_name,mobile\nDE,Germany,15123456789\n", "sent"),
         ("country_iso2,country_iso3,mobile\nDE,DEU,15123456789\n", "sent"),
         ("国家代码,国际区号,手机号\nDE,49,15123456789\n", "sent"),
+        ("国家,国家码,手机号\n德国,86,15123456789\n", "doubt"),
+        ("国家码,国家,手机号\n86,德国,15123456789\n", "doubt"),
+        ("国家,区号,手机号\n德国,86,15123456789\n", "doubt"),
+        ("姓名,手机号,x,y,所在国\n甲,15123456789,1,2,德国\n", "doubt"),
+        ("姓名,手机号,x,y,归属地\n甲,15123456789,1,2,德国\n", "sent"),
+        ("姓名,手机号,x,y,z\n甲,15123456789,1,2,德国\n", "doubt"),
+        (
+            "Name,Intl,Email,Dept,Mobile\nA,49,a@b,HR,15123456789\nB,86,b@b,HR,13800138000\n",
+            "doubt",
+        ),
         ("电话,国家码,手机号\n03012345,Deutschlnd,15123456789\n", "unknown"),
     ] {
         let run = resolve(text, &[]);
@@ -440,6 +451,18 @@ fn ordinary_lists_are_sent_as_numbers_of_the_mainland() {
         ["state", "NY", "TX", "VT"],
         ["Address", "No. 49, Jianguo Road, Beijing, China", "1", "German Centre, Shanghai"],
         ["Seat", "49", "1", "B-49"],
+        ["部门", "DE", "PR", "IT"],
+        ["Dept", "HR", "DE", "PR"],
+        ["Language", "de", "zh", "en"],
+        ["Grade", "DE", "CA", "MS"],
+        ["房间号", "49", "1649", "55"],
+        ["成绩", "49", "86", "55"],
+        ["鞋码", "49", "55", "39"],
+        ["工资", "1242", "1600", "1684"],
+        ["微信", "49", "US", "abc"],
+        ["积点", "49", "55", "33"],
+        ["职位", "外贸经理（美国）", "销售-德国", "德国 项目"],
+        ["公司", "西门子-德国", "丰田（美国）", "甲"],
     ] {
         for [before, after] in [["", "x,"], ["x,", ""], ["", ""]] {
             let row = |cell: &str, number| format!("甲,\"{cell}\",{before}{number},{after}y\n");
@@ -479,7 +502,7 @@ fn a_calling_code_after_the_sample_is_not_overlooked() {
 fn the_reason_is_about_the_country_that_another_cell_may_name() {
     let text = "name,Dialing,mobile\nA,1,2125551234\nB,86,13800138000\n";
     assert_eq!(sent_numbers(&resolve(text, &[])), ["+1-2125551234", "13800138000"]);
-    let text = "name,XX,mobile\nA,US,2125551234\nB,x,13800138000\nC,49,1512345678\n";
+    let text = "name,XX,mobile\nA,US,2125551234\nB,CN,13800138000\nC,49,1512345678\n";
     let reasons = cells(&resolve(text, &[]), "errmsg");
     assert!(reasons[0].starts_with("column 2 says \"US\", which may be"), "{reasons:?}");
     // It rather lacks a digit.
@@ -531,6 +554,24 @@ fn a_second_header_stays_with_the_failed_rows() {
     }
     let calls = api.call_log();
     assert!(calls.calls().iter().all(|call| call.number.to_string() != "15123456794"));
+}
+
+#[test]
+fn a_header_among_the_rows_stays_only_above_failed_rows() {
+    let header = "姓名,国家码,手机号\n";
+    let failing = "Hans,49,15123456794\n";
+    let fine = format!("{header}甲,86,13800138000\n{header}乙,86,13800138001\n");
+    for (text, status, expected) in [
+        (fine.clone(), 0, header.to_owned()),
+        (format!("{fine}{header}{failing}{header}"), 4, format!("{header}{header}{failing}")),
+    ] {
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let (input, failed) = (workdir.write_file("in.csv", &text), workdir.path("failed.csv"));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
+        let ended = run(command.args(["--max-retries", "0", "--failed"]).arg(&failed));
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert_eq!(std::fs::read_to_string(&failed).unwrap(), expected, "{text}");
+    }
 }
 
 #[test]

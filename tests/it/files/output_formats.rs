@@ -110,7 +110,7 @@ fn a_run_that_is_killed_again_and_again_gives_the_same_bytes_and_leaves_no_file(
         let (workdir, api) = (Workdir::new(), Sandbox::new(numeric_ids()));
         let input = workdir.write_file("staff.csv", staff_csv(300));
         let output = workdir.path(name);
-        let whole = workdir.path(&format!("whole-{name}"));
+        let whole = workdir.path(format!("whole-{name}"));
         let ended = run(api.resolve(&input, &whole).arg("--no-state"));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         let mut command = api.resolve(&input, &output);

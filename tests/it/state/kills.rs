@@ -19,7 +19,8 @@ const WORKERS: usize = 8;
 /// Rows for each kill.
 const ROWS_PER_KILL: usize = 160;
 
-/// Calls of a run before its kill: enough for several commits, too few for the chain to end early.
+/// Calls of a run before its kill: enough for several commits, and so few that most chains have all
+/// their kills.
 const CALLS_PER_RUN: std::ops::Range<usize> = 40..200;
 
 /// How many kills.
@@ -77,7 +78,7 @@ fn run_kill_chain(signal: &str) {
     let mut ended = None;
     while ended.is_none() && runs < kills {
         let mut process = Process::start(&mut command());
-        let calls = if runs % 8 == 7 { 0 } else { dice.usize(CALLS_PER_RUN) };
+        let calls = if runs % 8 == 3 { 0 } else { dice.usize(CALLS_PER_RUN) };
         let target = api.call_log().calls().len() + calls;
         wait_until("calls, or the end of the run", || {
             let ended = process.child.try_wait().unwrap().is_some();

@@ -153,7 +153,7 @@ fn person_row(
         cells.text('C', style::TEXT, department);
         cells.text('D', style::TEXT, position);
         // Where somebody typed only digits, Excel made a number of them.
-        if number.starts_with('1') && index % 3 == 0 {
+        if number.starts_with('1') && index.is_multiple_of(3) {
             cells.number('E', style::WHOLE_NUMBER, number);
         } else {
             cells.text('E', style::TEXT, number);

@@ -156,12 +156,11 @@ pub(crate) fn check_workbook(workbook: &[u8]) -> Vec<String> {
     let parts = read_parts(workbook);
     let mut parsed = BTreeMap::new();
     for (name, content) in &parts {
-        let is_xml = [".xml", ".rels", ".vml"].iter().any(|ending| name.ends_with(ending));
+        // Other parts, such as drawings for comments, need not be valid XML.
+        let is_xml = [".xml", ".rels"].iter().any(|ending| name.ends_with(ending));
         match Element::parse(content) {
             Ok(element) => drop(parsed.insert(name.clone(), element)),
-            Err(error) if is_xml && !name.ends_with(".vml") => {
-                found.push(format!("{name}: {error}"));
-            }
+            Err(error) if is_xml => found.push(format!("{name}: {error}")),
             Err(_) => {}
         }
     }
@@ -333,21 +332,19 @@ impl Checker<'_> {
         let text = match cell.attribute("t") {
             Some("s") => {
                 let index = value.and_then(|value| value.trim().parse::<usize>().ok());
-                match index.and_then(|index| limits.strings.get(index)) {
-                    Some(text) => text.clone(),
-                    None => {
-                        self.report(&place, "its shared string does not exist");
-                        String::new()
-                    }
+                let text = index.and_then(|index| limits.strings.get(index));
+                if text.is_none() {
+                    self.report(&place, "its shared string does not exist");
                 }
+                text.cloned().unwrap_or_default()
             }
-            Some("inlineStr") => match cell.child("is") {
-                Some(string) => string.text.clone(),
-                None => {
+            Some("inlineStr") => {
+                let string = cell.child("is");
+                if string.is_none() {
                     self.report(&place, "its inline string is missing");
-                    String::new()
                 }
-            },
+                string.map(|string| string.text.clone()).unwrap_or_default()
+            }
             Some("n" | "b" | "e" | "str" | "d") | None => {
                 if cell.child("is").is_some() {
                     self.report(&place, "it has an inline string and another type");

@@ -103,7 +103,9 @@ async fn run_with_reports(
         handlers.signals.run_blocking(open, tr!("interrupted while opening the output")).await??;
     let mut summary = RunSummary::new(args, &args.input.display().to_string());
     summary.details.output = options.targets.output.to_string();
-    let result = run_stages(args, terminal, options, &mut handlers, &mut summary).await;
+    // On the heap, since it holds the whole run: the futures around it stay small.
+    let stages = Box::pin(run_stages(args, terminal, options, &mut handlers, &mut summary));
+    let result = stages.await;
     let stage = result.as_ref().map_or_else(|error| error.stage, |_| Stage::Started);
     let result = result.map_err(|error| error.failure);
     summary.record_end(&result);

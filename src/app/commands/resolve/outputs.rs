@@ -65,6 +65,7 @@ fn open_outputs_blocking(
     Ok(Outputs {
         all,
         failed,
+        held_header: None,
         row_stats: RowStats::default(),
         unresolved: SharedUnresolved::default(),
     })

@@ -60,9 +60,12 @@ pub(crate) fn extend_names(
             }
             Event::End(tag) if tag.local_name().as_ref() == "definedName" => {
                 let Some((name, start)) = name.take() else { continue };
-                let text = xml.get(start..place.start).unwrap_or_default();
-                if let Some(extended) = extended_reference(&name, text, sheet, table) {
-                    edits.replace(start..place.start, extended);
+                let place = start..place.start;
+                let extended = xml
+                    .get(place.clone())
+                    .and_then(|text| extended_reference(&name, text, sheet, table));
+                if let Some(extended) = extended {
+                    edits.replace(place, extended);
                 }
             }
             _ => {}

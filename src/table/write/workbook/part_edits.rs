@@ -58,14 +58,11 @@ impl PartEdits {
             return None;
         }
         self.edits.sort_by_key(|(place, _)| place.start);
-        let mut edited = String::with_capacity(text.len());
-        let mut copied = 0;
-        for (place, replacement) in self.edits {
-            edited.push_str(text.get(copied..place.start).unwrap_or_default());
-            edited.push_str(&replacement);
-            copied = place.end;
+        let mut edited = text.to_owned();
+        // From the last to the first, so that the places of those to come stay valid.
+        for (place, replacement) in self.edits.into_iter().rev() {
+            edited.replace_range(place, &replacement);
         }
-        edited.push_str(text.get(copied..).unwrap_or_default());
         Some(edited)
     }
 }
