@@ -19,6 +19,7 @@ pub(crate) mod retry_failed;
 pub(crate) mod rows;
 pub(crate) mod samples;
 pub(crate) mod shards;
+pub(crate) mod spreadsheet_readers;
 pub(crate) mod unpack;
 pub(crate) mod workbook_checks;
 pub(crate) mod workbook_copies;
