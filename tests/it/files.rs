@@ -15,6 +15,7 @@ pub(crate) mod numbers;
 pub(crate) mod output_formats;
 pub(crate) mod quotes;
 pub(crate) mod correct;
+pub(crate) mod random_workbooks;
 pub(crate) mod retry_failed;
 pub(crate) mod rows;
 pub(crate) mod samples;

@@ -10,6 +10,7 @@ pub(crate) mod observed_run;
 pub(crate) mod process;
 pub(crate) mod pty;
 pub(crate) mod quota_fixture;
+pub(crate) mod random_workbook;
 pub(crate) mod raw_server;
 pub(crate) mod redis;
 pub(crate) mod roster_workbook;

@@ -104,7 +104,7 @@ impl Element {
     }
 }
 
-fn decode(xml: &[u8]) -> Result<String, String> {
+pub(crate) fn decode(xml: &[u8]) -> Result<String, String> {
     let from_units = |from: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = xml.chunks_exact(2).map(|pair| from([pair[0], pair[1]])).collect();
         String::from_utf16(&units).map_err(|error| error.to_string())
