@@ -246,6 +246,35 @@ pub(crate) fn text_format(flag: &'static str, path: &Path) -> Result<TableFormat
     }
 }
 
+/// Checks that the name of an output that is text does not promise another delimiter.
+///
+/// # Errors
+/// Usage (2) if it does.
+pub(crate) fn check_delimiter(
+    flag: &'static str,
+    path: &Path,
+    delimiter: char,
+) -> Result<(), Failure> {
+    let plain = match &*lower_extension(path) {
+        "gz" | "zst" => path.with_extension(""),
+        _ => path.to_owned(),
+    };
+    let expected = match &*lower_extension(&plain) {
+        "tsv" | "tab" => '\t',
+        "psv" => '|',
+        _ => return Ok(()),
+    };
+    if delimiter == expected {
+        return Ok(());
+    }
+    let output = NamedOutput { flag, path, input: None, wanted: None, shard: None };
+    output.refuse(&tr!(
+        "its name promises another delimiter than that of the input, {delimiter}, which the output \
+         keeps: name it .csv",
+        delimiter = format_args!("{delimiter:?}")
+    ))
+}
+
 /// The format in which a name that is refused would be opened, for people.
 fn spreadsheet_kind(path: &Path) -> String {
     match &*lower_extension(path) {

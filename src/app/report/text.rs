@@ -23,6 +23,7 @@ use crate::engine::io::unresolved::UnresolvedRows;
 use crate::store::disk::writer::WriteError;
 use crate::table::detect::columns::Column;
 use crate::table::detect::country_reading::NumberCountries;
+use crate::table::detect::dialect::Dialect;
 use crate::table::detect::encoding::EncodingReason;
 use crate::table::detect::header_row::FirstRow;
 use crate::table::detect::preamble::{self, TitleLines};
@@ -44,7 +45,10 @@ pub(crate) fn describe_input(
     total: Option<u64>,
 ) -> String {
     let dialect = source.dialect();
-    let (encoding, why) = (dialect.encoding, &dialect.encoding_reason);
+    // A sheet is read as CSV, but nobody sees that text.
+    let is_text = source.row_numbers().sheet().is_none();
+    let encoding = is_text.then(|| describe_encoding(dialect));
+    let delimiter = is_text.then(|| describe_delimiter(dialect.delimiter));
     let read = [
         shard.map(|shard| tr!("shard {shard}", shard)),
         total.map(|total| {
@@ -54,19 +58,8 @@ pub(crate) fn describe_input(
                 tr!("{n} row" | "{n} rows" % total)
             }
         }),
-        Some(match (dialect.has_bom, why) {
-            (true, EncodingReason::Bom) => tr!("{encoding} with byte order mark", encoding),
-            (true, _) => tr!("{encoding} with byte order mark ({why})", encoding, why),
-            (false, _) => tr!("{encoding} ({why})", encoding, why),
-        }),
-        Some(match dialect.delimiter {
-            ',' => tr!("commas"),
-            ';' => tr!("semicolons"),
-            '\t' => tr!("tabs"),
-            '，' => tr!("full-width commas"),
-            '；' => tr!("full-width semicolons"),
-            other => format!("{other:?}"),
-        }),
+        encoding,
+        delimiter,
         Some(if dialect.has_headers { tr!("a header") } else { tr!("no header") }),
         match source.titles() {
             TitleLines::Skipped(lines) => Some(tr!("{n} title line above the header skipped"
@@ -114,6 +107,26 @@ pub(crate) fn describe_input(
         columns = columns.join(&tr!(", then ")),
         hint = first_row_hint(source) + &preamble::title_hint(suspected_header.as_ref())
     )
+}
+
+fn describe_encoding(dialect: &Dialect) -> String {
+    let (encoding, why) = (dialect.encoding, &dialect.encoding_reason);
+    match (dialect.has_bom, why) {
+        (true, EncodingReason::Bom) => tr!("{encoding} with byte order mark", encoding),
+        (true, _) => tr!("{encoding} with byte order mark ({why})", encoding, why),
+        (false, _) => tr!("{encoding} ({why})", encoding, why),
+    }
+}
+
+fn describe_delimiter(delimiter: char) -> String {
+    match delimiter {
+        ',' => tr!("commas"),
+        ';' => tr!("semicolons"),
+        '\t' => tr!("tabs"),
+        '，' => tr!("full-width commas"),
+        '；' => tr!("full-width semicolons"),
+        other => format!("{other:?}"),
+    }
 }
 
 /// The maximum number of column names in a message.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use dingmap::testing::sandbox::{IdForm, Script, ScriptedAnswer};
 
 use crate::support::compression::{gzip, zstd};
+use crate::support::observed_run::assert_exit;
 use crate::support::process::Process;
 use crate::support::rows::{read_rows, staff_csv};
 use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
@@ -175,6 +176,21 @@ fn other_names_are_refused_before_the_input_is_read() {
     command.args(["--output-format", "xlsx", "-o"]).arg(workdir.path("out.csv"));
     assert_refused(&run(&mut command), "--output-format says xlsx");
     assert!(workdir.file_names().is_empty());
+}
+
+#[test]
+fn a_name_never_promises_another_delimiter() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    for (delimiter, good, bad) in [(",", "out.csv", "out.tsv"), ("\t", "out.tsv.gz", "out.psv")] {
+        let text = ["name", "mobile\na", "13800138000\n"].join(delimiter);
+        let input = workdir.write_file("in", text);
+        assert_exit(&run(&mut api.resolve(&input, &workdir.path(good))), 0, &[]);
+        assert_refused(&run(&mut api.resolve(&input, &workdir.path(bad))), "another delimiter");
+        let mut command = api.resolve(&input, &workdir.path(good));
+        let ended = run(command.arg("--failed").arg(workdir.path(bad)));
+        assert_refused(&ended, "another delimiter");
+    }
+    assert_eq!(api.call_log().calls().len(), 2);
 }
 
 #[test]

@@ -279,7 +279,7 @@ fn numbers_next_to_other_digits_are_masked_in_every_output() {
         );
         assert_eq!(
             ended.stderr.contains("137****03 2026-11-25 20:14"),
-            status == 5,
+            status != 0,
             "{}",
             ended.stderr
         );

@@ -114,11 +114,19 @@ fn granted_slots_never_exceed_the_rate() {
     reason = "some hundreds of slots, and spans of minutes in microseconds"
 )]
 fn granted_slots_use_nearly_all_of_the_rate() {
-    for rate in [0.5, 1.0, 2.5, 20.0, 60.0, 61.0, 1000.0] {
+    for (rate, requests, slots) in [
+        (0.5, 60, 1),
+        (1.0, 400, 1),
+        (2.5, 400, 1),
+        (20.0, 400, 1),
+        (60.0, 400, 1),
+        (61.0, 400, 1),
+        // The slots of a request last 100 ms, so that the next one comes in time.
+        (1000.0, 10, 100),
+    ] {
         let party = ScriptFixture::new(2);
-        let count = if rate < 1.0 { 60 } else { 400 };
         let slots: Vec<u64> =
-            (0..count).flat_map(|at| party.request_slots(at % 2, rate, 1).slots).collect();
+            (0..requests).flat_map(|at| party.request_slots(at % 2, rate, slots).slots).collect();
         let took = (slots[slots.len() - 1] - slots[0]) as f64 / 1e6;
         let share = (slots.len() - 1) as f64 / took / rate;
         assert!((0.975..=1.0).contains(&share), "{rate}: {share}");

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::mem;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -15,6 +16,7 @@ use crate::app::cli::args::ResolveArgs;
 use crate::app::cli::descriptors;
 use crate::app::cli::network;
 use crate::app::cli::options::{self, ApiConfig};
+use crate::app::cli::output_format::check_delimiter;
 use crate::app::cli::paths::{self, OutputTargets};
 use crate::app::commands::open_input::{self, OpenedInput};
 use crate::app::commands::resolve::connect::ApiConnection;
@@ -347,6 +349,10 @@ async fn open_input(
     let original = Original::from_targets(&args.input, &options.targets);
     let OpenedInput { source, title, prescan, resolved_scan, origin } =
         open_input::open_interruptible(args, &options.row_options, signals).await?;
+    for (flag, path) in [("--output", &args.output), ("--failed", &args.failed)] {
+        let path = path.as_deref().unwrap_or(Path::new("-"));
+        check_delimiter(flag, path, source.dialect().delimiter)?;
+    }
     let format = open_input::row_format(&options.row_options, &source, &args.input)?
         .with_user_ids(resolved_scan.as_ref().map(|scan| scan.user_ids).unwrap_or_default());
     let retry_rules = RetryRules::new(&options.row_options.retry_statuses);

@@ -18,7 +18,8 @@ pub(crate) const LOCAL_HEADER_BYTES: usize = 30;
 pub(crate) const CENTRAL_HEADER_BYTES: usize = 46;
 /// The identifier of the extra field with sizes of 64 bits.
 const ZIP64_FIELD: u16 = 1;
-/// The number of the method deflate.
+/// The numbers of the methods that workbooks use.
+pub(crate) const STORED: u16 = 0;
 pub(crate) const DEFLATE: u16 = 8;
 
 /// An entry of an archive.
@@ -46,7 +47,9 @@ impl ArchiveEntry {
         let mut entries = Vec::with_capacity(archive.len());
         for index in 0..archive.len() {
             let entry = archive.by_index_raw(index)?;
-            let data_start = entry.data_start().unwrap_or_default();
+            let data_start = entry
+                .data_start()
+                .ok_or_else(|| WorkbookError::Damaged(tr!("a header is invalid")))?;
             let (local, central) = (entry.header_start(), entry.central_header_start());
             let (crc, packed_size, size) = (entry.crc32(), entry.compressed_size(), entry.size());
             drop(entry);

@@ -9,7 +9,7 @@ use flate2::write::DeflateEncoder;
 use tr::tr;
 
 use crate::table::write::workbook::archive_entry::{
-    ArchiveEntry, CENTRAL_HEADER_BYTES, DEFLATE, LOCAL_HEADER_BYTES,
+    ArchiveEntry, CENTRAL_HEADER_BYTES, DEFLATE, LOCAL_HEADER_BYTES, STORED,
 };
 
 /// The end of the central directory.
@@ -77,8 +77,7 @@ impl<W: Write> ArchiveWriter<W> {
         if copied != entry.packed_size {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.list(entry, flags, method, content, offset);
-        Ok(())
+        self.list(entry, flags, method, content, offset)
     }
 
     /// Writes an entry with other content.
@@ -94,8 +93,7 @@ impl<W: Write> ArchiveWriter<W> {
         let flags = flags(entry) & !(DESCRIPTOR_FLAG | LEVEL_FLAGS);
         let offset = self.begin(entry, flags, DEFLATE, content)?;
         self.output.write_all(&packed)?;
-        self.list(entry, flags, DEFLATE, content, offset);
-        Ok(())
+        self.list(entry, flags, DEFLATE, content, offset)
     }
 
     /// Begins an entry whose content follows.
@@ -144,8 +142,7 @@ impl<W: Write> ArchiveWriter<W> {
     ) -> io::Result<u32> {
         let offset = to_u32(self.output.written)?;
         let mut header = b"PK\x03\x04".to_vec();
-        // The version that an entry needs.
-        header.extend_from_slice(&entry.central[6..8]);
+        header.extend(needed_version(entry, method));
         header.extend(flags.to_le_bytes());
         header.extend(method.to_le_bytes());
         // The time of its last change.
@@ -168,9 +165,21 @@ impl<W: Write> ArchiveWriter<W> {
         method: u16,
         content: Content,
         offset: u32,
-    ) {
-        list_entry(&mut self.directory, entry, flags, method, content, offset);
+    ) -> io::Result<()> {
+        let mut header = entry.central;
+        header[6..8].copy_from_slice(&needed_version(entry, method));
+        header[8..10].copy_from_slice(&flags.to_le_bytes());
+        header[10..12].copy_from_slice(&method.to_le_bytes());
+        header[16..28].copy_from_slice(&content.to_bytes());
+        header[30..32].copy_from_slice(&length(&entry.central_extra)?);
+        // The entry is on the first disk.
+        header[34..36].fill(0);
+        header[CENTRAL_HEADER_BYTES - 4..].copy_from_slice(&offset.to_le_bytes());
+        for bytes in [&header[..], &entry.name, &entry.central_extra, &entry.comment] {
+            self.directory.extend_from_slice(bytes);
+        }
         self.entries += 1;
+        Ok(())
     }
 }
 
@@ -210,7 +219,7 @@ impl<W: Write> EntryWriter<W> {
         let mut archive =
             ArchiveWriter { output, directory: self.directory, entries: self.entries };
         let flags = (flags(&self.entry) & !LEVEL_FLAGS) | DESCRIPTOR_FLAG;
-        archive.list(&self.entry, flags, DEFLATE, content, self.offset);
+        archive.list(&self.entry, flags, DEFLATE, content, self.offset)?;
         Ok(archive)
     }
 }
@@ -227,27 +236,10 @@ impl Content {
     }
 }
 
-fn list_entry(
-    directory: &mut Vec<u8>,
-    entry: &ArchiveEntry,
-    flags: u16,
-    method: u16,
-    content: Content,
-    offset: u32,
-) {
-    let mut header = entry.central;
-    header[8..10].copy_from_slice(&flags.to_le_bytes());
-    header[10..12].copy_from_slice(&method.to_le_bytes());
-    header[16..28].copy_from_slice(&content.to_bytes());
-    // The extra fields are those that were read, or fewer.
-    let extra_len = u16::try_from(entry.central_extra.len()).unwrap_or_default();
-    header[30..32].copy_from_slice(&extra_len.to_le_bytes());
-    // The entry is on the first disk.
-    header[34..36].fill(0);
-    header[CENTRAL_HEADER_BYTES - 4..].copy_from_slice(&offset.to_le_bytes());
-    for bytes in [&header[..], &entry.name, &entry.central_extra, &entry.comment] {
-        directory.extend_from_slice(bytes);
-    }
+/// The version of the format that a reader needs: 2.0 for deflate, since there are no sizes of 64
+/// bits any more. Other methods keep theirs.
+fn needed_version(entry: &ArchiveEntry, method: u16) -> [u8; 2] {
+    if matches!(method, STORED | DEFLATE) { [20, 0] } else { [entry.central[6], entry.central[7]] }
 }
 
 fn flags(entry: &ArchiveEntry) -> u16 {
@@ -262,8 +254,9 @@ fn length(bytes: &[u8]) -> io::Result<[u8; 2]> {
     u16::try_from(bytes.len()).map(u16::to_le_bytes).map_err(|_| too_large())
 }
 
+/// The largest number says that the size has 64 bits.
 fn to_u32(size: u64) -> io::Result<u32> {
-    u32::try_from(size).map_err(|_| too_large())
+    u32::try_from(size).ok().filter(|size| *size < u32::MAX).ok_or_else(too_large)
 }
 
 fn too_large() -> io::Error {

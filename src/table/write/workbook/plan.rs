@@ -26,7 +26,7 @@ use crate::table::write::workbook::defined_names::{GrownTable, extend_names};
 use crate::table::write::workbook::part_edits::PlacedEvents;
 use crate::table::write::workbook::sheet_editor::{NewColumns, SheetChanges};
 use crate::table::write::workbook::sheet_survey::{Obstacle, SheetSurvey, SurveyRequest};
-use crate::table::write::workbook::styles::append_text_formats;
+use crate::table::write::workbook::styles::{TextFormats, append_text_formats};
 use crate::table::write::workbook::tables::TablePart;
 use crate::table::write::workbook::warning::CopyWarning;
 
@@ -98,7 +98,8 @@ impl CopyPlan {
         let version = FileVersion::of(&file.metadata().map_err(damaged)?);
         let mut archive: Archive = ZipArchive::new(BufReader::new(file.clone()))?;
         let entries = ArchiveEntry::read_all(&mut archive, &file)?;
-        if u16::try_from(entries.len()).is_err() {
+        // The largest number says that there are more.
+        if entries.len() >= usize::from(u16::MAX) {
             return Err(WorkbookError::TooManyParts);
         }
         let (place, survey) = Placement::find(origin, header, task, &entries)?;
@@ -110,13 +111,18 @@ impl CopyPlan {
             let extend = |xml: &str| extend_names(xml, &origin.name, grown);
             planner.change_part(origin.workbook_part, &mut changed_entries, extend)?;
         }
-        let mut text_formats = None;
+        let mut text_formats = TextFormats::default();
+        let mut has_text_formats = false;
         if let Some(styles) = origin.styles_part {
             planner.change_part(styles, &mut changed_entries, |xml| {
                 let (edited, formats) = append_text_formats(xml, &survey.styles)?;
-                text_formats = Some(formats);
+                has_text_formats = survey.styles.iter().all(|base| formats.has_text(*base));
+                text_formats = formats;
                 Ok(edited)
             })?;
+        }
+        if !has_text_formats {
+            warnings.push(CopyWarning::NoTextFormat);
         }
         let Placement { header_row, style_column, changed_range, grown, first, names } = place;
         let new_header = header_row.filter(|_| grown.is_some()).map(|row| NewHeader {
@@ -132,7 +138,7 @@ impl CopyPlan {
         let changes = SheetChanges {
             style_column,
             column_style: survey.column_style,
-            text_formats: text_formats.unwrap_or_default(),
+            text_formats,
             changed_range,
             new_columns,
         };
@@ -298,7 +304,7 @@ impl Planner<'_> {
     ) -> Result<Vec<CopyWarning>, WorkbookError> {
         let parts = Parts::list(archive)?;
         let sheet = archive.name_for_index(self.origin.sheet_part).transpose()?;
-        let sheet = sheet.unwrap_or_default().into_owned();
+        let sheet = sheet.ok_or(WorkbookError::TooManyParts)?.into_owned();
         let targets = parts.targets(archive, &sheet)?;
         let mut warnings = Vec::new();
         if targets.iter().any(|target| target.kind == "queryTable") {
@@ -306,9 +312,13 @@ impl Planner<'_> {
         }
         let mut tables = Vec::new();
         for target in targets.iter().filter(|target| target.kind == "table") {
-            let Some(index) = parts.find(&target.part) else { continue };
-            let part = self.read_part(index)?;
-            let Some(mut table) = TablePart::read(&part.text)? else { continue };
+            let index = parts.find(&target.part);
+            let part = index.map(|index| self.read_part(index)).transpose()?;
+            let table = part.as_ref().map(|part| TablePart::read(&part.text)).transpose()?;
+            let (Some(index), Some(part), Some(mut table)) = (index, part, table.flatten()) else {
+                warnings.push(CopyWarning::UnreadableTable(target.part.clone()));
+                continue;
+            };
             let related = parts.targets(archive, &target.part)?;
             table.is_query |= related.iter().any(|target| target.kind == "queryTable");
             if table.range.shares_rows(&grown.range) {
@@ -326,7 +336,7 @@ impl Planner<'_> {
                 if table.is_query {
                     warnings.push(CopyWarning::Query(table.name.clone()));
                 } else if !table.can_grow(grown, first, names) {
-                    warnings.push(CopyWarning::TableApart(table.name.clone()));
+                    warnings.push(CopyWarning::TableNotExtended(table.name.clone()));
                 } else if let Some(xml) = table.grow(&part.text, grown.last_column, names) {
                     changed.insert(*index, part.encode(&xml));
                 }

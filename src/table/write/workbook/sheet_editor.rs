@@ -275,7 +275,7 @@ impl<R: Read> SheetEditor<R> {
                 }
                 ("col", Event::Empty(_), Some(edits)) if is_in_columns => edits.push(&tag, output),
                 ("col", Event::Start(_), Some(edits)) if is_in_columns => {
-                    edits.push(&tag.replacen('>', "/>", 1), output);
+                    edits.push(&format!("{}/>", tag.trim_end_matches('>')), output);
                 }
                 ("col", Event::End(_), Some(_)) if is_in_columns => {}
                 ("sheetData", Event::Start(_) | Event::Empty(_), _) => {

@@ -7,7 +7,7 @@ use quick_xml::events::Event;
 
 use crate::table::unpack::workbook::error::WorkbookError;
 use crate::table::write::workbook::part_edits::{PartEdits, PlacedEvents};
-use crate::table::write::workbook::tag::{raw_attribute, set_attribute};
+use crate::table::write::workbook::tag::{open_tag, prefix, raw_attribute, set_attribute};
 
 /// The number of the number format Text, which spreadsheets do not define in a workbook.
 const TEXT_FORMAT: &str = "49";
@@ -21,10 +21,16 @@ pub(crate) struct TextFormats {
 }
 
 impl TextFormats {
+    /// Whether the cells like those with format `base` get the number format Text.
+    #[must_use]
+    pub(crate) fn has_text(&self, base: u32) -> bool {
+        self.by_base.contains_key(&base)
+    }
+
     /// The format like `base` with number format Text, or `base` if there is none.
     #[must_use]
     pub(crate) fn text_format(&self, base: Option<u32>) -> Option<u32> {
-        self.by_base.get(&base.unwrap_or_default()).copied().or(base.filter(|base| *base != 0))
+        self.by_base.get(&base.unwrap_or(0)).copied().or(base.filter(|base| *base != 0))
     }
 }
 
@@ -33,7 +39,7 @@ impl TextFormats {
 struct CellFormats {
     /// The start tag of the list.
     list: Range<usize>,
-    /// The start of its end tag.
+    /// The start of its end tag; 0 for a list without one.
     list_end: usize,
     formats: Vec<Range<usize>>,
 }
@@ -45,6 +51,10 @@ impl CellFormats {
         let (mut is_inside, mut format_start) = (false, None);
         while let Some((event, place)) = events.next_event()? {
             match event {
+                Event::Empty(tag) if tag.local_name().as_ref() == "cellXfs" => {
+                    found.list = place;
+                    return Ok(Some(found));
+                }
                 Event::Start(tag) if tag.local_name().as_ref() == "cellXfs" => {
                     (is_inside, found.list) = (true, place);
                 }
@@ -74,44 +84,75 @@ pub(crate) fn append_text_formats(
     xml: &str,
     bases: &BTreeSet<u32>,
 ) -> Result<(Option<String>, TextFormats), WorkbookError> {
-    let (mut edits, mut text_formats) = (PartEdits::default(), TextFormats::default());
+    let mut text_formats = TextFormats::default();
     let Some(found) = CellFormats::find(xml)? else { return Ok((None, text_formats)) };
-    let mut count = found.formats.len();
+    let list = &xml[found.list.clone()];
+    let mut appended = Vec::new();
+    if found.formats.is_empty() {
+        // The first format is that of all cells without one.
+        appended.push(format!("<{}xf/>", prefix(list)));
+    }
     let mut known: HashMap<String, usize> = HashMap::new();
     for (index, place) in found.formats.iter().enumerate() {
         known.entry(xml[place.clone()].to_owned()).or_insert(index);
     }
     for &base in bases {
         let place = usize::try_from(base).ok().and_then(|base| found.formats.get(base));
-        let Some(format) = place.and_then(|place| xml.get(place.clone())) else { continue };
-        let tag_end = format.find('>').map_or(format.len(), |at| at + 1);
-        let (tag, content) = format.split_at(tag_end);
-        if raw_attribute(tag, "numFmtId") == Some(TEXT_FORMAT) {
+        if place.is_some_and(|place| has_text_format(&xml[place.clone()])) {
+            text_formats.by_base.insert(base, base);
             continue;
         }
-        let tag = set_attribute(tag, "numFmtId", TEXT_FORMAT);
-        let text_format = set_attribute(&tag, "applyNumberFormat", "1") + content;
+        // Spreadsheets show a format that does not exist as the first one.
+        let place = place.or(found.formats.first());
+        let format =
+            place.map_or_else(|| appended[0].clone(), |place| xml[place.clone()].to_owned());
+        let text_format = with_text_format(&format);
+        let count = found.formats.len() + appended.len();
         // An earlier run, or somebody else, may have appended it.
         let index = match known.get(&text_format) {
             Some(index) => *index,
             None if count >= MAX_CELL_FORMATS => continue,
             None => {
-                edits.insert(found.list_end, text_format.clone());
-                known.insert(text_format, count);
-                count += 1;
-                count - 1
+                known.insert(text_format.clone(), count);
+                appended.push(text_format);
+                count
             }
         };
         // Bounded by the limit of Excel.
-        text_formats.by_base.insert(base, u32::try_from(index).unwrap_or_default());
+        text_formats.by_base.extend(u32::try_from(index).map(|index| (base, index)));
     }
-    if count > found.formats.len() {
-        let list = &xml[found.list.clone()];
-        if raw_attribute(list, "count").is_some() {
-            edits.replace(found.list.clone(), set_attribute(list, "count", &count.to_string()));
-        }
+    if text_formats.by_base.values().all(|index| (*index as usize) < found.formats.len()) {
+        return Ok((None, text_formats));
+    }
+    let mut edits = PartEdits::default();
+    let count = found.formats.len() + appended.len();
+    let counted = match raw_attribute(list, "count") {
+        Some(_) => set_attribute(list, "count", &count.to_string()),
+        None => list.to_owned(),
+    };
+    if found.list_end == 0 {
+        let end = format!("</{}cellXfs>", prefix(list));
+        edits.replace(found.list.clone(), open_tag(&counted) + &appended.concat() + &end);
+    } else {
+        edits.replace(found.list.clone(), counted);
+        edits.insert(found.list_end, appended.concat());
     }
     Ok((edits.apply(xml), text_formats))
+}
+
+/// The start tag of a format, and what follows it.
+fn split_format(format: &str) -> (&str, &str) {
+    format.split_at(format.find('>').map_or(format.len(), |at| at + 1))
+}
+
+fn has_text_format(format: &str) -> bool {
+    raw_attribute(split_format(format).0, "numFmtId") == Some(TEXT_FORMAT)
+}
+
+fn with_text_format(format: &str) -> String {
+    let (tag, content) = split_format(format);
+    let tag = set_attribute(tag, "numFmtId", TEXT_FORMAT);
+    set_attribute(&tag, "applyNumberFormat", "1") + content
 }
 
 #[cfg(test)]
@@ -136,7 +177,8 @@ mod tests {
             append_text_formats(&expected, &BTreeSet::from([0, 1, 2, 3, 9])).unwrap();
         assert_eq!((again, same.by_base), (None, formats.by_base.clone()));
         let texts = [None, Some(0), Some(1), Some(2), Some(3), Some(9)];
-        let expected = [Some(4), Some(4), Some(5), Some(2), Some(6), Some(9)];
+        // The format 9 does not exist, and is shown as the first one.
+        let expected = [Some(4), Some(4), Some(5), Some(2), Some(6), Some(4)];
         assert_eq!(texts.map(|base| formats.text_format(base)), expected);
     }
 
@@ -147,9 +189,25 @@ mod tests {
             "<styleSheet><cellXfs>{}</cellXfs></styleSheet>",
             "<xf/>".repeat(MAX_CELL_FORMATS)
         );
-        for xml in [text, "<styleSheet/>", "<styleSheet><cellXfs/></styleSheet>", &full] {
+        for (xml, has_text) in [(text, true), ("<styleSheet/>", false), (&full, false)] {
             let (edited, formats) = append_text_formats(xml, &BTreeSet::from([0])).unwrap();
-            assert_eq!((edited, formats.text_format(None)), (None, None));
+            assert_eq!((edited, formats.has_text(0)), (None, has_text));
+        }
+    }
+
+    #[test]
+    fn an_empty_list_gets_the_format_of_the_other_cells_first() {
+        for (list, expected) in [
+            ("<x:cellXfs count='0' />", "<x:cellXfs count='2'>"),
+            ("<x:cellXfs></x:cellXfs>", "<x:cellXfs>"),
+        ] {
+            let xml = format!("<x:styleSheet>{list}<x:dxfs/></x:styleSheet>");
+            let (edited, formats) = append_text_formats(&xml, &BTreeSet::from([0])).unwrap();
+            let expected = format!(
+                "<x:styleSheet>{expected}<x:xf/><x:xf numFmtId=\"49\" applyNumberFormat=\"1\"/>\
+                 </x:cellXfs><x:dxfs/></x:styleSheet>"
+            );
+            assert_eq!((edited.unwrap(), formats.text_format(None)), (expected, Some(1)));
         }
     }
 }

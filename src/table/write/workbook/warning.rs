@@ -1,4 +1,4 @@
-//! What a person should know of a workbook before it is copied.
+//! Warnings about a workbook that is copied.
 
 use std::fmt;
 
@@ -17,8 +17,12 @@ pub(crate) enum CopyWarning {
     Query(String),
     /// These tables are side by side.
     SideBySide(Vec<String>),
-    /// The table with this name is not beside the new columns.
-    TableApart(String),
+    /// The table with this name cannot take the new columns.
+    TableNotExtended(String),
+    /// The part with this name should have a table.
+    UnreadableTable(String),
+    /// The new cells cannot have the format Text.
+    NoTextFormat,
 }
 
 impl fmt::Display for CopyWarning {
@@ -48,10 +52,19 @@ impl fmt::Display for CopyWarning {
                  answers",
                 names = names.join(&tr!("list" => ", "))
             ),
-            Self::TableApart(name) => tr!(
-                "the new columns are not beside the table {name} and stay outside of it: do not \
+            Self::TableNotExtended(name) => tr!(
+                "the table {name} cannot take the new columns, which stay outside of it: do not \
                  sort it in the result, which would separate rows from their answers",
                 name
+            ),
+            Self::UnreadableTable(part) => tr!(
+                "the table in {part} cannot be read and does not get the new columns: do not sort \
+                 it in the result, which would separate rows from their answers",
+                part
+            ),
+            Self::NoTextFormat => tr!(
+                "the workbook has no room for another cell format, so the new cells do not have \
+                 the format Text: Excel rounds a user id if you edit its cell"
             ),
         })
     }

@@ -53,6 +53,8 @@ fn the_sheet_flag_applies_to_both_workbooks() {
     assert!(ended.stderr.contains("there is no column \"userid\""), "{}", ended.stderr);
     let plain = workdir.write_file("plain.csv", resolved_table(&[("13800138000", "u", "found")]));
     let ended = run(diff_command(&plain, &new).args(["--sheet", "staff"]));
+    assert_eq!(ended.status, Some(10), "{}", ended.stderr);
+    let ended = run(diff_command(&plain, &plain).args(["--sheet", "staff"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("--sheet chooses a sheet of an Excel workbook"),
