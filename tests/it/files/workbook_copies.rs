@@ -12,7 +12,8 @@ use crate::support::excel_workbook::{ExcelWorkbook, FILTER, SHEET, TABLE_COLUMNS
 use crate::support::interrupted_runs::resolvable_numbers;
 use crate::support::observed_run::assert_exit;
 use crate::support::process::Process;
-use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::schema::assert_matches_schema;
 use crate::support::workbook::{build_workbook, concat_each, read_sheet};
 use crate::support::workbook_checker::{Element, check_workbook, read_parts};
 use crate::support::workdir::Workdir;
@@ -238,6 +239,29 @@ fn merged_cells_of_the_header_row_belong_to_the_header() {
         assert_eq!((&*cells["I3"].text, &*cells["I4"].text), ("userid", "u00138000"), "{merge}");
         assert!(!cells.contains_key("G3"));
     }
+}
+
+#[test]
+fn a_plan_and_a_shard_say_what_is_in_the_way_of_the_copy() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let list = ExcelWorkbook::staff_list();
+    let merge = "<mergeCell ref=\"A9:H9\"/>";
+    let merged = list.clone().with(SHEET, "<mergeCell ref=\"A1:F1\"/>", merge);
+    let input = workdir.write_file("merged.xlsx", merged.pack());
+    let plan = run(dingmap().args(["plan", "--no-state"]).arg(&input));
+    assert_exit(&plan, 3, &["cells A9:H9", "--output NAME.csv"]);
+    assert!(plan.stdout.contains("calls needed"), "{}", plan.stdout);
+    let shard = ["--shard", "0/2"];
+    let ended = run(api.resolve_without_output(&api.endpoint(), &input).args(shard));
+    assert_exit(&ended, 0, &["merge cannot write the workbook", "cells A9:H9"]);
+    let other = workdir.write_file("signed.xlsx", {
+        list.with_part("_xmlsignatures/sig1.xml", "<Signature/>").pack()
+    });
+    let plan = run(dingmap().args(["plan", "--no-state", "--json"]).arg(&other));
+    assert_exit(&plan, 0, &["is signed"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_matches_schema("plan", &plan);
+    assert_eq!(plan["warnings"].as_array().unwrap().len(), 1);
 }
 
 #[test]
