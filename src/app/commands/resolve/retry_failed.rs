@@ -457,7 +457,11 @@ pub(crate) fn mark_unjudged(
 pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path, is_judged: bool) -> String {
     let (input, rows) = (input.display(), totals.rows_in);
     if !is_judged {
-        return tr!("{input}: no row was asked; the file stays as it is", input);
+        return tr!(
+            "{input}: nothing to retry apart from the rows without a record; the file stays as it \
+             is",
+            input
+        );
     }
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
