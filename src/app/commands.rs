@@ -10,3 +10,4 @@ pub(crate) mod plan;
 pub(crate) mod resolve;
 pub(crate) mod sandbox;
 pub(crate) mod state;
+pub(crate) mod workbook_copy;

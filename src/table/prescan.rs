@@ -4,6 +4,7 @@ use std::io::Read;
 
 use crate::table::detect::layout::SourceOptions;
 use crate::table::source::{Source, SourceError};
+use crate::table::write::cell_edit::Splitter;
 
 /// How many rows a table has, and their length.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Prescan {
     pub rows: u64,
     /// Their length in bytes, including blank lines and terminators.
     pub bytes: u64,
+    /// The most cells of a row, if rows may be longer than the header.
+    pub widest_row: Option<usize>,
 }
 
 /// Reads a table to its end.
@@ -24,10 +27,16 @@ pub fn prescan(
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Result<Prescan, SourceError> {
     let mut source = Source::open(reader, options, looks_like_mobile)?;
-    let mut prescan = Prescan { rows: 0, bytes: 0 };
+    let mut splitter = Splitter::new(source.dialect().delimiter, source.dialect().encoding);
+    let widest_row = options.flexible.then_some(0);
+    let mut prescan = Prescan { rows: 0, bytes: 0, widest_row };
     while let Some(batch) = source.next_batch(usize::MAX)? {
         prescan.rows += batch.len() as u64;
         prescan.bytes += batch.byte_len() as u64;
+        if let Some(widest) = &mut prescan.widest_row {
+            let widths = (0..batch.len()).map(|row| splitter.cell_ranges(batch.content(row)).len());
+            *widest = widths.fold(*widest, usize::max);
+        }
     }
     Ok(prescan)
 }
@@ -47,8 +56,8 @@ mod tests {
     fn rows_are_counted_to_the_end() {
         let rows = "a,1\n".repeat(200_000);
         let found = prescan_text(&format!("name,phone\r\n{rows}")).unwrap();
-        assert_eq!(found, Prescan { rows: 200_000, bytes: 800_000 });
-        assert_eq!(prescan_text("phone").unwrap(), Prescan { rows: 0, bytes: 0 });
+        assert_eq!(found, Prescan { rows: 200_000, bytes: 800_000, widest_row: None });
+        assert_eq!(prescan_text("phone").unwrap(), Prescan { rows: 0, bytes: 0, widest_row: None });
     }
 
     #[test]

@@ -259,7 +259,8 @@ pub(crate) fn output_style(
             );
             return Err(Failure::with_message(Exit::Usage, text));
         }
-        return Ok(SinkOptions { format, rows, ..SinkOptions::default() });
+        let widest_row = prescan.and_then(|prescan| prescan.widest_row);
+        return Ok(SinkOptions { format, rows, widest_row, ..SinkOptions::default() });
     }
     let encoding = args.output_encoding.unwrap_or(input);
     if args.reader.lossy_cells && encoding != input {

@@ -11,6 +11,7 @@ use crate::app::cli::args::OutputFormat;
 use crate::app::cli::same_file::is_same_file;
 use crate::app::exit::{Exit, Failure};
 use crate::domain::shard::Shard;
+use crate::table::unpack::workbook::{WorkbookKind, workbook_kind};
 use crate::table::write::format::TableFormat;
 
 /// What an input is, as far as its output depends on it.
@@ -18,17 +19,16 @@ use crate::table::write::format::TableFormat;
 pub(crate) enum InputKind {
     /// Text, or what is refused as an input.
     Text,
-    /// `.xlsx`
+    /// A workbook that Excel opens as `.xlsx`.
     Workbook,
-    /// `.xlsm`
+    /// One that it opens as `.xlsm`.
     MacroWorkbook,
-    /// `.xltx`, `.xltm`: Excel opens no copy of it under a name of a workbook.
+    /// A template: Excel opens no copy of it under a name of a workbook.
     Template,
 }
 
 impl InputKind {
-    /// The content of a regular file decides, and the name of everything else. The name says which
-    /// kind of workbook it is.
+    /// The content of a regular file decides, and the name of everything else.
     #[must_use]
     pub(crate) fn from_path(path: &Path) -> Self {
         let extension = lower_extension(path);
@@ -36,11 +36,18 @@ impl InputKind {
             Ok(metadata) if metadata.is_file() => has_zip_signature(path),
             _ => matches!(&*extension, "xlsx" | "xlsm"),
         };
-        match &*extension {
-            _ if !is_workbook => Self::Text,
-            "xlsm" => Self::MacroWorkbook,
-            "xltx" | "xltm" => Self::Template,
-            _ => Self::Workbook,
+        if !is_workbook {
+            return Self::Text;
+        }
+        match File::open(path).ok().and_then(workbook_kind) {
+            Some(WorkbookKind::Plain) => Self::Workbook,
+            Some(WorkbookKind::WithMacros) => Self::MacroWorkbook,
+            Some(WorkbookKind::Template) => Self::Template,
+            None => match &*extension {
+                "xlsm" => Self::MacroWorkbook,
+                "xltx" | "xltm" => Self::Template,
+                _ => Self::Workbook,
+            },
         }
     }
 }
@@ -176,7 +183,11 @@ impl NamedOutput<'_> {
                                  of a workbook: save it as .xlsx in Excel first, or name the \
                                  output .csv"
             )),
-            InputKind::Text | InputKind::Workbook if has_macro_name => self
+            InputKind::Workbook if has_macro_name => self.refuse(&tr!(
+                "the input is a workbook without macros, whatever its name is, and Excel opens a \
+                 copy of it only as .xlsx: name it .xlsx"
+            )),
+            InputKind::Text if has_macro_name => self
                 .refuse(&tr!("only the copy of an .xlsm is an .xlsm, and the rows here come \
                                  from another file: name it .xlsx")),
             _ => Ok(()),
@@ -185,13 +196,20 @@ impl NamedOutput<'_> {
 
     /// Checks that text does not replace a workbook, whose other sheets would be lost.
     fn check_text(&self) -> Result<(), Failure> {
-        if !self.replaces_workbook() {
-            return Ok(());
+        if self.replaces_workbook() {
+            return self.refuse(&tr!(
+                "the input is this file, a workbook, and the output is text, which would replace \
+                 all its sheets: name another file"
+            ));
         }
-        self.refuse(&tr!(
-            "the input is this file, a workbook, and the output is text, which would replace all \
-             its sheets: name another file"
-        ))
+        let is_file = fs::metadata(self.path).is_ok_and(|found| found.is_file());
+        if is_file && InputKind::from_path(self.path) != InputKind::Text {
+            return self.refuse(&tr!(
+                "this file is a workbook now, and the output is text, which would replace all its \
+                 sheets: name another file, or remove this one first"
+            ));
+        }
+        Ok(())
     }
 
     fn replaces_workbook(&self) -> bool {
@@ -404,7 +422,8 @@ mod tests {
         assert_eq!(output("out.xlsx", xlsx).format().unwrap(), TableFormat::Workbook);
         assert_eq!(output("out.csv", xlsm).format().unwrap(), TableFormat::Text);
         assert!(refusal(output("out.xlsx", xlsm)).ends_with("name it .xlsm"));
-        assert!(refusal(output("out.xlsm", xlsx)).ends_with("name it .xlsx"));
+        let text = refusal(output("out.xlsm", xlsx));
+        assert!(text.contains("without macros") && text.ends_with("name it .xlsx"), "{text}");
         // Standard output has no name that Excel could refuse.
         let stdout = NamedOutput { wanted: Some(OutputFormat::Xlsx), ..output("-", xlsm) }.format();
         assert_eq!(stdout.unwrap(), TableFormat::Workbook);
@@ -457,6 +476,9 @@ mod tests {
         let stated = NamedOutput { wanted: Some(OutputFormat::Csv), ..output(&unnamed, &unnamed) };
         assert!(refusal(stated).ends_with("name another file"));
         assert_eq!(output(&unnamed, &unnamed).format().unwrap(), TableFormat::Workbook);
+        let other = refusal(output(&named_text, "staff.csv"));
+        assert!(other.contains("this file is a workbook now"), "{other}");
+        assert!(text_format("--output", Path::new(&named_text)).is_err());
         // Whatever it was, a file with text becomes what its name says.
         let text = path("b.xlsx", b"tel\n");
         assert_eq!(output(&text, &text).format().unwrap(), TableFormat::Workbook);

@@ -14,7 +14,8 @@ use crate::app::cli::args::MergeArgs;
 use crate::app::cli::options;
 use crate::app::cli::output_format::NamedOutput;
 use crate::app::cli::paths::target_from_path;
-use crate::app::commands::open_input::{InputSpec, OpenedInput};
+use crate::app::commands::open_input::{self, InputSpec, OpenedInput};
+use crate::app::commands::workbook_copy::append_task;
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::background::{BackgroundTask, TaskProgress};
 use crate::app::progress::terminal::{Level, Terminal};
@@ -25,7 +26,6 @@ use crate::engine::io::row_format::RowOptions;
 use crate::reconcile::merge::{
     self, Gap, MergeError, MergeOutput, MergeProgress, Merged, NamedSource,
 };
-use crate::table::detect::columns::appended_names;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::header::Header;
 use crate::table::source::{Source, SourceError};
@@ -33,7 +33,7 @@ use crate::table::unpack::workbook::SheetOrigin;
 use crate::table::write::edited_file::ReplaceRule;
 use crate::table::write::output::Target;
 use crate::table::write::sink::{Sink, SinkError, SinkOptions};
-use crate::table::write::workbook::plan::{CopyPlan, SheetTask};
+use crate::table::write::workbook::plan::CopyPlan;
 
 /// How many incomplete shards are listed.
 const MAX_LISTED_SHARDS: usize = 10;
@@ -95,7 +95,7 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
     terminal.finish_task(|| progress.to_json());
     // A thread may still wait for input from a pipe; it needs no cleanup.
     runtime.shutdown_background();
-    let Merged { rows, gaps, kept_as } = merged?.map_err(to_failure)?;
+    let Merged { rows, gaps, kept_as } = merged?.map_err(|error| to_failure(&args.input, error))?;
     if !gaps.is_empty() {
         return Err(Failure::with_message(
             Exit::Input,
@@ -147,8 +147,7 @@ fn copy_workbook(
     is_flexible: bool,
     style: SinkOptions,
 ) -> Result<Sink, SinkError> {
-    let names = head.appended_names.clone().unwrap_or_else(|| appended_names(&[], &[]));
-    let task = SheetTask::Append { names, is_flexible };
+    let task = append_task(head, &[], is_flexible);
     let plan = CopyPlan::prepare(origin, head, &task).map_err(SinkError::Source)?;
     Sink::copy_workbook(target, plan, style)
 }
@@ -191,8 +190,9 @@ fn open_shards(args: &MergeArgs, input: &Source) -> Result<Vec<NamedSource>, Fai
     Ok(shards)
 }
 
-fn to_failure(error: MergeError) -> Failure {
+fn to_failure(input: &Path, error: MergeError) -> Failure {
     match error {
+        MergeError::Sink(SinkError::Source(error)) => open_input::unreadable_input(input, error),
         MergeError::Sink(error) => Failure::from_sink_error(error),
         MergeError::Interrupted => Failure::from_error(Exit::Error, error),
         MergeError::Unreadable { .. }

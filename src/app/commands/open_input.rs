@@ -288,8 +288,10 @@ impl<'a> InputSpec<'a> {
         row_options: &RowOptions,
     ) -> Result<Prescan, Failure> {
         let mut source = self.open()?.source;
-        let (format, mut prescan) =
-            (row_format(row_options, &source, self.path)?, Prescan { rows: 0, bytes: 0 });
+        let (format, mut prescan) = (
+            row_format(row_options, &source, self.path)?,
+            Prescan { rows: 0, bytes: 0, widest_row: None },
+        );
         while let Some(batch) =
             source.next_batch(usize::MAX).map_err(|error| unreadable_input(self.path, error))?
         {

@@ -40,7 +40,21 @@ impl HintMessage {
     }
 }
 
-fn correct_message(rows: u64, file: &str, command: &str) -> String {
+fn correct_message(rows: u64, file: &str, command: &str, asks_all: bool) -> String {
+    if asks_all {
+        return tr!(
+            "one row has no user id because of its number: correct the number in {file}, save the \
+             file, and run this, which asks every row again, because this run keeps no record of \
+             the numbers (--show-sent writes them into the file): {command}"
+                | "{n} rows have no user id because of their numbers: correct the numbers in \
+                   {file}, save the file, and run this, which asks every row again, because this \
+                   run keeps no record of the numbers (--show-sent writes them into the file): \
+                   {command}"
+                    % rows,
+            file,
+            command
+        );
+    }
     tr!(
         "one row has no user id because of its number: correct the number in {file}, save the \
          file, and run: {command}"
@@ -54,8 +68,10 @@ fn correct_message(rows: u64, file: &str, command: &str) -> String {
 
 fn rerun(calls: u64, input: &str, command: &str) -> String {
     tr!(
-        "if you correct {input} instead, run this, which makes one call at most: {command}"
-            | "if you correct {input} instead, run this, which makes {n} calls at most: {command}"
+        "if you correct {input} instead, run this, which makes one call at most, not counting \
+         retries: {command}"
+            | "if you correct {input} instead, run this, which makes {n} calls at most, not \
+               counting retries: {command}"
                 % calls,
         input,
         command
@@ -146,7 +162,9 @@ impl Hint {
                     | "{n} rows failed; to ask them again, run: {command}" % rows,
                 command
             ),
-            Self::Correct { rows, ref file, ref command } => correct_message(rows, file, command),
+            Self::Correct { rows, ref file, ref command, asks_all } => {
+                correct_message(rows, file, command, asks_all)
+            }
             Self::CorrectSource { calls, ref input, ref command } => rerun(calls, input, command),
             Self::Retry { rows, command: None, .. } => tr!(
                 "one row failed; to retry only this row, add --max-age 1d --max-age-not-found 1d"

@@ -105,10 +105,12 @@ pub(crate) enum Hint {
         file: String,
         /// The command that asks them again.
         command: String,
+        /// Whether it asks all rows: nothing shows later which numbers were corrected.
+        asks_all: bool,
     },
     /// The numbers can be corrected in the input instead.
     CorrectSource {
-        /// Calls that the command makes at most.
+        /// Calls that the command makes at most, not counting retries.
         calls: u64,
         input: String,
         /// The command of the run, with the answers that it keeps.
@@ -160,6 +162,9 @@ pub(crate) struct RunFacts<'a> {
     pub output_file: Option<&'a str>,
     /// The command that asks the rows of that file again that failed or were corrected.
     pub retry_command: Option<&'a str>,
+    /// The command that asks the corrected rows, whatever their status, if no record shows which
+    /// rows these are.
+    pub unrecorded_command: Option<&'a str>,
     /// The input, and the command that reads it again and keeps the answers.
     pub source_command: Option<(&'a str, &'a str)>,
     /// Whether a person may open the output in a spreadsheet, and its cells are not protected.
@@ -323,8 +328,12 @@ fn correction_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     if wrong == 0 {
         return Vec::new();
     }
-    let in_output = facts.output_file.zip(facts.retry_command).map(|(file, command)| {
-        Hint::Correct { rows: wrong, file: file.to_owned(), command: command.to_owned() }
+    let command = facts.unrecorded_command.or(facts.retry_command);
+    let in_output = facts.output_file.zip(command).map(|(file, command)| Hint::Correct {
+        rows: wrong,
+        file: file.to_owned(),
+        command: command.to_owned(),
+        asks_all: facts.unrecorded_command.is_some(),
     });
     let in_source = facts.source_command.filter(|_| facts.answers_kept);
     let in_source = in_source.map(|(input, command)| Hint::CorrectSource {
@@ -436,6 +445,7 @@ mod tests {
                 mainland_prefixed: false,
                 output_file: self.file.then_some("an $x.csv"),
                 retry_command: self.commands.then_some("dingmap resolve 'an $x.csv' -v"),
+                unrecorded_command: None,
                 source_command: self
                     .commands
                     .then_some(("a.xlsx", "dingmap resolve a.xlsx --max-age 1d")),

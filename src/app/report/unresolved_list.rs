@@ -45,7 +45,7 @@ fn describe_row(status: Status, row: &UnresolvedRow) -> String {
     let number = row.mobile.map(crate::domain::number::mobile::Mobile::to_masked_string);
     let who = describe_origin(&row.origin, number);
     let reason = match status {
-        Status::NotFound | Status::OutOfScope => String::new(),
+        Status::NotFound | Status::OutOfScope if !row.is_unjudged => String::new(),
         _ => sanitize(&row.message),
     };
     let status = status.name();
@@ -97,6 +97,11 @@ mod tests {
              \n  在职, row 13 (D13): 乙: invalid: the cell is empty\
              \n  在职, row 9 (D9): 00009, 甲, 138****8000: not_found"
         );
+        shared.record(|| origin(9, ["00009", "甲"]), [mobile], Status::NotFound, ["60121", "no"]);
+        let mut unjudged = shared.take();
+        unjudged.mark_unjudged(|row| row == 9, "no record");
+        let expected = "\nwithout a user id:\n  在职, row 9 (D9): 00009, 甲: not_found: no record";
+        assert_eq!(list_unresolved(&unjudged), expected);
         let origin =
             |line| RowOrigin { location: RowLocation::Line(line), cell: None, person: Vec::new() };
         for line in 2..=13 {

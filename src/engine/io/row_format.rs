@@ -17,8 +17,10 @@ use crate::table::detect::extra_columns::ExtraColumn;
 use crate::table::number_cells::NumberCells;
 use crate::table::person_cells::PersonCells;
 use crate::table::raw::batch::Batch;
+use crate::table::raw::encoding::Encoding;
 use crate::table::raw::row_numbers::RowNumbers;
 use crate::table::source::Source;
+use crate::table::write::cell_edit::Splitter;
 
 /// Indexes in [`ANSWER_COLUMNS`].
 const USER_IDS: [usize; 2] = [0, 1];
@@ -99,6 +101,8 @@ pub(crate) struct RowFormat {
     /// The columns, from 0, of the numbers.
     number_columns: Vec<usize>,
     person_cells: PersonCells,
+    delimiter: char,
+    encoding: Encoding,
 }
 
 /// The name of a column that is wanted and that the earlier answers do not have.
@@ -147,6 +151,8 @@ impl RowFormat {
             row_numbers: source.row_numbers().clone(),
             number_columns: source.columns().iter().map(|column| column.index).collect(),
             person_cells: source.person_cells(),
+            delimiter: source.dialect().delimiter,
+            encoding: source.dialect().encoding,
         })
     }
 
@@ -171,7 +177,7 @@ impl RowFormat {
         batch: &Batch,
         row: usize,
     ) -> Result<Option<Status>, InvalidStatus> {
-        if self.number_cells.is_blank_row(batch, row) {
+        if self.is_blank_row(batch, row) {
             return Ok(Some(Status::Invalid));
         }
         let cell = self.extra_cell(batch, row, STATUS);
@@ -179,6 +185,21 @@ impl RowFormat {
             return Ok(None);
         }
         Status::parse(cell, self.target_columns[STATUS]).map(Some)
+    }
+
+    fn is_blank_row(&self, batch: &Batch, row: usize) -> bool {
+        let is_blank = |cell: &String| cell.trim().is_empty();
+        self.number_cells.is_blank_row(batch, row)
+            && Splitter::new(self.delimiter, self.encoding)
+                .cells(batch.content(row))
+                .iter()
+                .all(is_blank)
+    }
+
+    /// Whether the output has the numbers that were sent.
+    #[must_use]
+    pub(crate) fn has_sent_numbers(&self) -> bool {
+        self.sent_as.is_some()
     }
 
     /// Whether a spreadsheet rounded a user id of the row.

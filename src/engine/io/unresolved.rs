@@ -47,12 +47,25 @@ pub(crate) struct UnresolvedRow {
     pub code: String,
     /// `errmsg`, with the row's numbers masked.
     pub message: String,
+    /// Whether the answer may be about another number than the row's.
+    pub is_unjudged: bool,
 }
 
 impl UnresolvedRows {
     #[must_use]
     pub(crate) fn with_status(&self, status: Status) -> &StatusGroup {
         &self.0[status as usize]
+    }
+
+    /// Removes what the API said about the numbers of some rows, and gives `reason` instead.
+    pub(crate) fn mark_unjudged(&mut self, is_unjudged: impl Fn(u64) -> bool, reason: &str) {
+        let rows = self.0.iter_mut().flat_map(|group| &mut group.rows);
+        for row in rows.filter(|row| is_unjudged(row.origin.location.number())) {
+            row.is_unjudged = true;
+            row.mobile = None;
+            row.code.clear();
+            reason.clone_into(&mut row.message);
+        }
     }
 }
 
@@ -96,6 +109,7 @@ impl SharedUnresolved {
                 mobile,
                 code: mask(code),
                 message: mask(message),
+                is_unjudged: false,
             });
         }
     }

@@ -11,9 +11,10 @@ use crate::table::raw::framer::count_line_ends;
 
 /// An encoding of text. In none of them does the code unit of a line end occur inside another
 /// character, so lines can be found before they are decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-8.
+    #[default]
     Utf8,
     /// UTF-16 little-endian, which Windows writes.
     Utf16Le,

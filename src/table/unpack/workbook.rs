@@ -72,6 +72,30 @@ pub struct Sheet {
     pub(crate) origin: Option<SheetOrigin>,
 }
 
+/// What Excel opens a workbook as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkbookKind {
+    Plain,
+    WithMacros,
+    Template,
+}
+
+/// The kind of a workbook, as the type of its main part says, whatever its name is. `None` if it
+/// does not say.
+#[must_use]
+pub(crate) fn workbook_kind(file: File) -> Option<WorkbookKind> {
+    let content_type = package::main_content_type(SharedFile::new(file)).ok()??;
+    let content_type = content_type.to_ascii_lowercase();
+    let main = content_type.strip_suffix(".main+xml")?;
+    if main.ends_with("template") || main.ends_with("template.macroenabled") {
+        Some(WorkbookKind::Template)
+    } else if main.ends_with("sheet.macroenabled") {
+        Some(WorkbookKind::WithMacros)
+    } else {
+        main.ends_with("spreadsheetml.sheet").then_some(WorkbookKind::Plain)
+    }
+}
+
 /// Where the rows of a sheet come from: what a copy of its workbook has to know.
 #[derive(Clone)]
 pub(crate) struct SheetOrigin {

@@ -60,8 +60,10 @@ pub(crate) struct NewWorkbook {
     text: Format,
     bold: Format,
     splitter: Splitter,
-    /// The number of cells of the first row of the table.
+    /// The number of cells of the first row of the table, or of its longest row.
     table_width: usize,
+    /// Whether no row is longer than that.
+    is_width_known: bool,
     header_row: Option<u32>,
     /// Where rows that are not appended to have their status.
     status_column: Option<usize>,
@@ -91,7 +93,8 @@ impl NewWorkbook {
             Err(cause) => return Err(SinkError::Create { target, cause, flag }),
         };
         let first_row = &head.first_row;
-        let appended = head.appended_names.as_ref().map(|_| first_row.len() + STATUS_CELL);
+        let table_width = first_row.len().max(style.widest_row.unwrap_or_default());
+        let appended = head.appended_names.as_ref().map(|_| table_width + STATUS_CELL);
         let text = Format::new().set_num_format_index(TEXT_FORMAT);
         let mut sink = Self {
             output,
@@ -101,7 +104,8 @@ impl NewWorkbook {
             bold: text.clone().set_bold(),
             text,
             splitter: Splitter::new(head.delimiter, head.encoding),
-            table_width: first_row.len(),
+            table_width,
+            is_width_known: style.widest_row.is_some(),
             header_row: None,
             status_column: appended
                 .or_else(|| find_appended_column(first_row, ANSWER_COLUMNS[STATUS_CELL])),
@@ -129,6 +133,7 @@ impl NewWorkbook {
     ) -> Result<(), SinkError> {
         let mut cells = self.read_row(batch, row);
         match batch.answer_delimiters(row) {
+            _ if self.is_width_known => cells.resize(self.table_width, String::new()),
             // The first new cell takes the place of the empty one after the last delimiter.
             0 => cells.truncate(cells.len().saturating_sub(1)),
             delimiters => cells.resize(cells.len() + delimiters - 1, String::new()),
@@ -195,7 +200,10 @@ impl NewWorkbook {
         if has_header {
             self.header_row = Some(self.next_row);
             let mut cells = head.first_row.clone();
-            cells.extend(head.appended_names.iter().flatten().cloned());
+            if let Some(names) = &head.appended_names {
+                cells.resize(self.table_width, String::new());
+                cells.extend(names.iter().cloned());
+            }
             self.fit_columns(&cells, FILTER_CHARS);
             self.write_cells_with(u64::from(self.next_row) + 1, &cells, true)?;
         }

@@ -20,6 +20,9 @@ pub struct SinkOptions {
     /// The rows of the table, if they were counted. Creating a new workbook fails if it cannot hold
     /// them.
     pub rows: Option<u64>,
+    /// The most cells of a row, if rows may be longer than the header and were read before. New
+    /// columns of a new workbook begin behind them.
+    pub widest_row: Option<usize>,
     /// Whether a new workbook gets a sheet with how many rows have each status.
     pub has_summary: bool,
     /// The flag that names the output, for error messages.
@@ -35,6 +38,7 @@ impl Default for SinkOptions {
             excel_safe: false,
             min_bytes: 0,
             rows: None,
+            widest_row: None,
             has_summary: true,
             flag: "--output",
         }

@@ -218,6 +218,67 @@ fn rows_that_cannot_be_judged_are_printed_and_kept() {
 }
 
 #[test]
+fn a_run_without_a_record_advises_a_command_that_asks_the_corrected_rows() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (output, ended) = first_run(&api, &workdir, &["--no-state"]);
+    assert!(ended.stderr.contains("keeps no record"), "{}", ended.stderr);
+    fs::write(&output, correct(&fs::read_to_string(&output).unwrap())).unwrap();
+    let again = run(&mut advised(&api, &ended, "correct the numbers in"));
+    assert_exit(&again, 4, &["found 5", "not_found 1", "invalid and can be sent now 1"]);
+    assert!(!again.stderr.contains("there is no record"), "{}", again.stderr);
+    assert_eq!(answers(&output), owned(&CORRECTED));
+    // With the numbers in the file, no other row is asked.
+    let (output, ended) = first_run(&api, &workdir, &["--no-state", "--show-sent"]);
+    assert!(!ended.stderr.contains("keeps no record"), "{}", ended.stderr);
+    fs::write(&output, correct(&fs::read_to_string(&output).unwrap())).unwrap();
+    let again = run(&mut advised(&api, &ended, "correct the numbers in"));
+    assert_exit(&again, 4, &["asking 5 of 10 rows again"]);
+    assert_eq!(answers(&output), owned(&CORRECTED));
+}
+
+#[test]
+fn an_answer_that_may_be_about_another_number_is_not_the_word_of_the_api() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let text = "姓名,手机号,userid,exclusive_userids,status,errcode,errmsg\n\
+                甲,13900000001,,,bad_number,40022,the API said so\n";
+    let file = workdir.write_file("out.csv", text);
+    let retry = || {
+        let mut command = api.resolve_without_output(&api.endpoint(), &file);
+        command.args(["--retry-failed", "--no-state"]);
+        command
+    };
+    let ended = run(&mut retry());
+    assert_exit(&ended, 0, &["no record of the number", "nothing to retry apart from"]);
+    assert!(!ended.stderr.contains("definitive"), "{}", ended.stderr);
+    let ended = run(retry().arg("-o").arg(workdir.path("other.csv")));
+    let line = "line 2: 甲: bad_number: there is no record of the number that was asked";
+    assert_exit(&ended, 0, &[line]);
+    assert!(!ended.stderr.contains("the API said so"), "{}", ended.stderr);
+    assert!(api.call_log().calls().is_empty());
+}
+
+#[test]
+fn an_added_row_without_a_number_gets_its_status() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let text = "姓名,手机号,userid,exclusive_userids,status,errcode,errmsg\n\
+                甲,13900000001,u00000001,,found,0,ok\n乙,,,,,,\n,,,,,,\n";
+    let file = workdir.write_file("out.csv", text);
+    let mut command = api.resolve_without_output(&api.endpoint(), &file);
+    assert_exit(&run(command.args(["--retry", "failed"])), 0, &[]);
+    let expected = text.replace("乙,,,,,,", "乙,,,,invalid,,the cell is empty");
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+}
+
+#[test]
+fn a_plain_run_of_a_result_names_the_flag_for_corrections() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (output, _) = first_run(&api, &workdir, &[]);
+    let other = workdir.path("other.csv");
+    let ended = run(api.resolve(&output, &other).args(["--max-retries", "0"]));
+    assert_exit(&ended, 4, &["has the answers of an earlier run: --retry-failed"]);
+}
+
+#[test]
 fn a_renamed_result_is_recognized_by_its_answers() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (output, _) = first_run(&api, &workdir, &[]);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use dingmap::testing::sandbox::{IdForm, Script, ScriptedAnswer};
 
 use crate::support::compression::{gzip, zstd};
+use crate::support::excel_workbook::ExcelWorkbook;
 use crate::support::observed_run::assert_exit;
 use crate::support::process::Process;
 use crate::support::rows::{read_rows, staff_csv};
@@ -270,7 +271,58 @@ fn text_never_replaces_a_workbook() {
     let mut command = api.resolve_without_output(&api.endpoint(), &input);
     assert_refused(&run(command.arg("--retry-failed")), "would replace all its sheets");
     assert!(fs::read(&input).unwrap() == content);
+    // Nor another workbook, whatever its name is.
+    let list = workdir.write_file("list.csv", "手机号\n13800138000\n");
+    let refused = "this file is a workbook now";
+    assert_refused(&run(&mut api.resolve(&list, &input)), refused);
+    let output = workdir.path("out.csv");
+    assert_refused(&run(api.resolve(&list, &output).arg("--failed").arg(&input)), refused);
+    let diff = |command: &mut std::process::Command| {
+        run(command.arg(&list).arg(&list).arg("-o").arg(&input))
+    };
+    assert_refused(&diff(dingmap().arg("diff")), refused);
+    assert_refused(&diff(dingmap().arg("merge")), refused);
+    assert!(fs::read(&input).unwrap() == content);
     assert!(api.call_log().calls().is_empty());
+}
+
+#[test]
+fn the_content_says_whether_a_workbook_has_macros() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let main = "spreadsheetml.sheet.main+xml";
+    let plain = ExcelWorkbook::staff_list();
+    let macros = plain.clone().with(
+        "[Content_Types].xml",
+        &format!("application/vnd.openxmlformats-officedocument.{main}"),
+        "application/vnd.ms-excel.sheet.macroEnabled.main+xml",
+    );
+    let resolve = |input: &Path, output: &str| run(&mut api.resolve(input, &workdir.path(output)));
+    let input = workdir.write_file("a.xlsx", macros.pack());
+    assert_refused(&resolve(&input, "out.xlsx"), "a workbook with macros");
+    assert_eq!(resolve(&input, "out.xlsm").status, Some(0));
+    assert_eq!(run(&mut api.resolve_without_output(&api.endpoint(), &input)).status, Some(0));
+    assert!(workdir.path("a.resolved.xlsm").exists());
+    let input = workdir.write_file("b.xlsm", plain.pack());
+    assert_refused(&resolve(&input, "out.xlsm"), "a workbook without macros, whatever its name");
+    assert_eq!(run(&mut api.resolve_without_output(&api.endpoint(), &input)).status, Some(0));
+    assert!(workdir.path("b.resolved.xlsx").exists());
+}
+
+#[test]
+fn answers_of_a_new_workbook_are_below_their_header_however_long_rows_are() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let text = "姓名,手机号\n甲,13800138000\n乙,13800138001,备注,x\n丙\n";
+    let (input, output) = (workdir.write_file("a.csv", text), workdir.path("a.xlsx"));
+    let ended = run(api.resolve(&input, &output).arg("--flexible"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let rows = read_sheet(&output, "Result");
+    for row in &rows {
+        assert_eq!(row.len(), 9, "{rows:?}");
+    }
+    assert_eq!([&rows[0][4], &rows[1][4], &rows[2][4]], ["userid", "u00138000", "u00138001"]);
+    // The result can be corrected: its rows are as long as its header.
+    let command = ended.stderr.lines().find(|line| line.contains("correct the number in"));
+    assert!(command.is_some_and(|line| !line.contains("--flexible")), "{}", ended.stderr);
 }
 
 #[test]

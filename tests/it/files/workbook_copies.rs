@@ -14,7 +14,8 @@ use crate::support::excel_workbook::{ExcelWorkbook, FILTER, SHEET, TABLE_COLUMNS
 use crate::support::interrupted_runs::resolvable_numbers;
 use crate::support::observed_run::assert_exit;
 use crate::support::process::Process;
-use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::schema::assert_matches_schema;
 use crate::support::workbook::{build_workbook, concat_each, read_sheet};
 use crate::support::workbook_checker::{Element, check_workbook, read_parts};
 use crate::support::workdir::Workdir;
@@ -223,6 +224,103 @@ fn a_value_in_the_new_columns_is_named_and_flexible_goes_beside_it() {
     assert_refused(&merged.pack(), &[], &["cells A9:H9", "merged"]);
     let (_, copy) = resolve_copy(&merged.pack(), &["--flexible"]);
     assert!(part(&copy, SHEET).contains("<c r=\"I3\""));
+}
+
+/// The list with a header of two rows, whose last cell is the first of merged cells.
+fn two_header_rows(merge: &str) -> ExcelWorkbook {
+    ExcelWorkbook::staff_list()
+        .with(
+            SHEET,
+            "<row r=\"3\"",
+            "<row r=\"2\"><c r=\"F2\" s=\"1\" t=\"s\"><v>6</v></c></row><row r=\"3\"",
+        )
+        .with(SHEET, "<c r=\"F3\" s=\"1\" t=\"s\"><v>6</v></c>", "<c r=\"F3\" s=\"4\"/>")
+        .with(SHEET, "<mergeCells count=\"1\">", &format!("<mergeCells count=\"2\">{merge}"))
+}
+
+#[test]
+fn merged_cells_of_the_header_row_belong_to_the_header() {
+    let (_, copy) = resolve_copy(&two_header_rows("<mergeCell ref=\"F2:F3\"/>").pack(), &[]);
+    let cells = cells(&copy);
+    assert_eq!((&*cells["G3"].text, &*cells["F4"].text), ("userid", "1234.5"));
+    assert_eq!(cells["G3"].attribute("s"), Some("4"));
+    // The format of the last column, with number format Text.
+    assert_eq!(number_format(&copy, &cells["G4"]), ("49".to_owned(), "1".to_owned()));
+    for merge in ["<mergeCell ref=\"F2:H3\"/>", "<mergeCell ref=\"G1:H3\"/>"] {
+        let workbook = two_header_rows(merge).with(
+            SHEET,
+            "<mergeCell ref=\"A1:F1\"/>",
+            "<mergeCell ref=\"A1:E1\"/>",
+        );
+        let (_, copy) = resolve_copy(&workbook.pack(), &[]);
+        let cells = self::cells(&copy);
+        assert_eq!((&*cells["I3"].text, &*cells["I4"].text), ("userid", "u00138000"), "{merge}");
+        assert!(!cells.contains_key("G3"));
+    }
+}
+
+#[test]
+fn a_plan_and_a_shard_say_what_is_in_the_way_of_the_copy() {
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let list = ExcelWorkbook::staff_list();
+    let merge = "<mergeCell ref=\"A9:H9\"/>";
+    let merged = list.clone().with(SHEET, "<mergeCell ref=\"A1:F1\"/>", merge);
+    let input = workdir.write_file("merged.xlsx", merged.pack());
+    let plan = run(dingmap().args(["plan", "--no-state"]).arg(&input));
+    assert_exit(&plan, 3, &["cells A9:H9", "--output NAME.csv"]);
+    assert!(plan.stdout.contains("calls needed"), "{}", plan.stdout);
+    let shard = ["--shard", "0/2"];
+    let ended = run(api.resolve_without_output(&api.endpoint(), &input).args(shard));
+    assert_exit(&ended, 0, &["merge cannot write the workbook", "cells A9:H9"]);
+    let other = workdir.write_file("signed.xlsx", {
+        list.with_part("_xmlsignatures/sig1.xml", "<Signature/>").pack()
+    });
+    let plan = run(dingmap().args(["plan", "--no-state", "--json"]).arg(&other));
+    assert_exit(&plan, 0, &["is signed"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_matches_schema("plan", &plan);
+    assert_eq!(plan["warnings"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn merged_answers_are_named_before_a_retry() {
+    let (_, copy) = resolve_copy(&ExcelWorkbook::staff_list().pack(), &[]);
+    let parts = read_parts(&copy).into_iter().map(|(name, content)| {
+        let text = String::from_utf8(content).unwrap();
+        (
+            name,
+            text.replace("<mergeCell ref=\"A1:F1\"/>", "<mergeCell ref=\"I6:I7\"/>").into_bytes(),
+        )
+    });
+    let merged = zip_bytes(&parts.collect::<Vec<_>>());
+    let flags = ["--retry-failed", "--retry", "not_found"];
+    assert_refused(&merged, &flags, &["sheet 在职, cells I6:I7", "column I", "unmerge"]);
+}
+
+#[test]
+fn another_table_in_the_new_columns_is_named() {
+    let columns = "<tableColumn id=\"1\" name=\"a\"/><tableColumn id=\"2\" name=\"b\"/>";
+    let workbook = ExcelWorkbook::staff_list()
+        .with_table("ref=\"H4:I6\" headerRowCount=\"0\"", columns)
+        .with("xl/tables/table1.xml", "<autoFilter ref=\"A3:F8\"/>", "");
+    assert_refused(&workbook.pack(), &[], &["cells H4:I6", "columns G:K", "the table 员工"]);
+}
+
+#[test]
+fn the_row_of_totals_of_a_table_stays_as_it_is() {
+    let workbook = ExcelWorkbook::staff_list()
+        .with_table("ref=\"A3:F9\" totalsRowCount=\"1\"", TABLE_COLUMNS)
+        .pack();
+    let (_, copy) = resolve_copy(&workbook, &[]);
+    let before = cells(&workbook).into_iter().filter(|(name, _)| name.ends_with('9'));
+    let after = cells(&copy).into_iter().filter(|(name, _)| name.ends_with('9'));
+    assert_eq!(after.collect::<Vec<_>>(), before.collect::<Vec<_>>());
+    assert_eq!(cells(&copy)["I8"].text, "found");
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let result = workdir.write_file("staff.xlsx", &copy);
+    let mut retry = api.resolve_without_output(&api.endpoint(), &result);
+    assert_exit(&run(retry.arg("--retry-failed")), 0, &[]);
+    assert!(!cells(&fs::read(&result).unwrap()).contains_key("I9"));
 }
 
 #[test]

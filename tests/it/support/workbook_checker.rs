@@ -20,7 +20,7 @@ const MAX_ROWS: u32 = 1 << 20;
 const MAX_UNITS: usize = 32_767;
 
 /// An element of XML, its name without the prefix.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     pub name: String,
     pub attributes: BTreeMap<String, String>,

@@ -15,6 +15,7 @@ use crate::app::commands::plan::estimate::{
     CallEstimate, Estimate, KnownNumbers, StateAvailability, find_known,
 };
 use crate::app::commands::plan::json::PlanJson;
+use crate::app::commands::workbook_copy::check_copy;
 use crate::app::exit::{Exit, Failure, format_whole_seconds};
 use crate::app::format::{format_since, format_timestamp, group_thousands};
 use crate::app::progress::terminal::Terminal;
@@ -26,10 +27,11 @@ use crate::domain::redact::sanitize;
 use crate::store::disk::sessions::EarlierRun;
 
 /// # Errors
-/// As `resolve`: the input cannot be read (3) or flags do not fit it (2); output (7).
+/// As `resolve`: the input cannot be read, or something is in the way of the answers in a workbook
+/// (3); flags do not fit it (2); output (7).
 pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let is_regular = open_input::is_regular_file(&args.input);
-    let OpenedInput { mut source, title, .. } = open_input::open_single_pass(
+    let OpenedInput { mut source, title, origin, .. } = open_input::open_single_pass(
         &args.input,
         &args.reader,
         &args.content,
@@ -42,11 +44,22 @@ pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure
     )
     .map_err(|error| open_input::unreadable_input(&args.input, error))?;
     let known = find_known(args, &source, is_regular, &counts, terminal)?;
+    let header = source.header();
+    let check = |origin| check_copy(&args.input, &origin, header, args.reader.flexible);
+    // The plan is printed all the same: an output of text has room.
+    let (copy_warnings, refusal) = match origin.map_or(Ok(Vec::new()), check) {
+        Ok(warnings) => (warnings, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    for warning in &copy_warnings {
+        terminal.print_warning(warning);
+    }
     let estimate =
         Estimate::from_counts(&counts, &known, args.rate_limit.rate, &clock::now_local());
     let text = if args.json {
         let name = sanitize(&args.input.display().to_string());
-        let outline = PlanJson::new(args, name, &source, &counts, &known, &estimate);
+        let outline = PlanJson::new(args, name, &source, &counts, &known, &estimate)
+            .with_warnings(&copy_warnings);
         outline.to_json().map_err(|error| Failure::from_error(Exit::Error, error))?
     } else {
         let first_line =
@@ -58,7 +71,7 @@ pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure
         ))
     };
     with_stdout(|output| output.write_all(text.as_bytes()))?;
-    Ok(Exit::Success)
+    refusal.map_or(Ok(Exit::Success), Err)
 }
 
 /// All lines but the first, for people.

@@ -32,6 +32,8 @@ pub(crate) struct PlanJson {
     known: KnownCounts,
     calls: MinMax<u64>,
     time: TimeEstimate,
+    /// What a person should know before the run, for people.
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -182,7 +184,14 @@ impl PlanJson {
                     .map(|(least, most)| MinMax { least, most }),
                 end: MinMax { least: end(least), most: end(most) },
             },
+            warnings: Vec::new(),
         }
+    }
+
+    #[must_use]
+    pub(crate) fn with_warnings(mut self, warnings: &[String]) -> Self {
+        self.warnings = warnings.iter().map(|warning| sanitize(warning)).collect();
+        self
     }
 
     pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {

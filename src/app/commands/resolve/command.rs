@@ -28,6 +28,7 @@ use crate::app::commands::resolve::outputs;
 use crate::app::commands::resolve::retry_failed::{self, RecordComparison, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, RunLoop};
 use crate::app::commands::resolve::start_at;
+use crate::app::commands::workbook_copy::{append_task, check_copy, prepare_copy};
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::{Level, Terminal};
 use crate::app::report::files::ReportFiles;
@@ -44,7 +45,6 @@ use crate::engine::limits::RunLimits;
 use crate::engine::run::RunIo;
 use crate::quota::join::Joined;
 use crate::store::answers::Answers;
-use crate::table::detect::columns::appended_names;
 use crate::table::digest::sha256;
 use crate::table::prescan::Prescan;
 use crate::table::source::Source;
@@ -152,17 +152,28 @@ async fn run_stages(
         }
         return Ok(finish::finish_without_calls(args, terminal, scan, summary));
     }
+    let answered = (!options.row_options.has_answers)
+        .then(|| retry_failed::answered_warning(&args.input, input.source.header()))
+        .flatten();
     let uncompared = retry_failed::uncompared_warning(&options.row_options, &input.source);
     let rounded = input.resolved_scan.as_ref().and_then(retry_failed::rounded_ids_warning);
     let unscanned = input.unscanned_warning(args);
-    for warning in
-        options.warning.clone().into_iter().chain(uncompared).chain(rounded).chain(unscanned)
+    for warning in options
+        .warning
+        .clone()
+        .into_iter()
+        .chain(answered)
+        .chain(uncompared)
+        .chain(rounded)
+        .chain(unscanned)
     {
         warn(terminal, warning, summary);
     }
     let copy_plan = plan_copy(args, &options, &input, signals).await?;
-    for warning in copy_plan.iter().flat_map(|plan| &plan.warnings) {
-        warn(terminal, warning.to_string(), summary);
+    let merge_warnings = merge_warnings(args, &input, signals).await?;
+    let copy_warnings = copy_plan.iter().flat_map(|plan| &plan.warnings).map(ToString::to_string);
+    for warning in copy_warnings.chain(merge_warnings) {
+        warn(terminal, warning, summary);
     }
     let outputs = open_outputs(args, &options, &input, copy_plan, signals).await?;
     let access = match early_access {
@@ -202,6 +213,8 @@ async fn run_stages(
     if is_remote {
         warn_of_peak_hour(args, terminal, &input, summary);
     }
+    let output_format = options.targets.output_format;
+    let unjudged_rows = input.unjudged_rows();
     let setup = RunSetup {
         args,
         terminal,
@@ -213,7 +226,9 @@ async fn run_stages(
         display_name: api.display_name.clone(),
         // Hints about rows to retry rely on this.
         is_output_rereadable: input.source.dialect().has_headers
-            && retry_failed::can_reread_output(args),
+            && retry_failed::can_reread_output(args, output_format),
+        has_sent_numbers: input.format.has_sent_numbers(),
+        unjudged_rows,
     };
     let limits = RunLimits { read_to_end: total_rows.is_some(), ..options.limits };
     let (source, format) = (input.source, input.format);
@@ -322,6 +337,11 @@ impl Input {
         rows
     }
 
+    /// The rows, by number, that keep their answers, although these may not be about their numbers.
+    fn unjudged_rows(&self) -> RoaringTreemap {
+        self.resolved_scan.as_ref().map(|scan| scan.unjudged_rows().clone()).unwrap_or_default()
+    }
+
     fn unscanned_warning(&self, args: &ResolveArgs) -> Option<String> {
         let is_unscanned = args.retry_failed && self.resolved_scan.is_none();
         is_unscanned.then(|| retry_failed::unscanned_warning(&args.input, &self.source)).flatten()
@@ -401,17 +421,36 @@ async fn plan_copy(
     let header = input.source.header().clone();
     let task = match input.format.target_columns() {
         Some(columns) => SheetTask::Replace { columns: columns.to_vec() },
-        None => SheetTask::Append {
-            names: header
-                .appended_names
-                .clone()
-                .unwrap_or_else(|| appended_names(&[], &options.row_options.optional_columns())),
-            is_flexible: args.reader.flexible,
-        },
+        None => {
+            let optional = options.row_options.optional_columns();
+            append_task(&header, &optional, args.reader.flexible)
+        }
     };
-    let prepare = move || CopyPlan::prepare(&origin, &header, &task);
+    let path = args.input.clone();
+    let prepare = move || prepare_copy(&path, &origin, &header, &task);
     let plan = signals.run_blocking(prepare, tr!("interrupted before the first call")).await?;
-    plan.map(Some).map_err(|error| open_input::unreadable_input(&args.input, error))
+    plan.map(Some)
+}
+
+/// What is in the way of the workbook that merge would write from the shard of one.
+async fn merge_warnings(
+    args: &ResolveArgs,
+    input: &Input,
+    signals: &mut Signals,
+) -> Result<Vec<String>, Failure> {
+    let Some(origin) = input.origin.clone().filter(|_| args.sharding.shard.is_some()) else {
+        return Ok(Vec::new());
+    };
+    let (path, header) = (args.input.clone(), input.source.header().clone());
+    let is_flexible = args.reader.flexible;
+    let check = move || check_copy(&path, &origin, &header, is_flexible);
+    let checked = signals.run_blocking(check, tr!("interrupted before the first call")).await?;
+    Ok(checked.unwrap_or_else(|failure| {
+        vec![tr!(
+            "merge cannot write the workbook: {cause}",
+            cause = format!("{:#}", failure.error)
+        )]
+    }))
 }
 
 async fn open_outputs(
@@ -542,6 +581,7 @@ async fn run_loop(
     let timeout = if is_hurried { CLEANUP_TIMEOUT } else { Duration::MAX };
     let outputs =
         outputs::join_writer(&mut handlers.signals, outputs, driven.signal, timeout).await;
-    summary.record_unresolved(unresolved.take());
+    let unresolved = retry_failed::mark_unjudged(unresolved.take(), &setup.unjudged_rows);
+    summary.record_unresolved(unresolved);
     Ok(CompletedRun { driven, started_at, answers, outputs, tail })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use roaring::RoaringTreemap;
 use tokio::time::Instant;
 use tr::tr;
 
@@ -54,6 +55,10 @@ pub(crate) struct RunSetup<'a> {
     pub display_name: String,
     /// Whether the same flags can read the output as an input.
     pub is_output_rereadable: bool,
+    /// Whether the output has the numbers that were sent.
+    pub has_sent_numbers: bool,
+    /// The rows, by number, that keep their answers, although these may not be about their numbers.
+    pub unjudged_rows: RoaringTreemap,
 }
 
 /// What the run loop hands over.
@@ -79,9 +84,11 @@ pub(crate) fn finish_without_calls(
         terminal.print_always(Level::Warning, &warning);
         summary.details.warnings.push(warning);
     }
-    let ResolvedScan { row_stats, unresolved, .. } = scan;
+    let is_judged = scan.unjudged_rows().is_empty();
+    let unresolved = retry_failed::mark_unjudged(scan.unresolved.clone(), scan.unjudged_rows());
     summary.record_unresolved(unresolved);
-    terminal.print(&retry_failed::nothing_to_retry(&totals, &args.input));
+    let row_stats = scan.row_stats;
+    terminal.print(&retry_failed::nothing_to_retry(&totals, &args.input, is_judged));
     if args.expect.is_some() {
         summary.record_expected(&row_stats);
         terminal.print(&text::describe_expected(&row_stats, totals.rows_out));
@@ -264,6 +271,16 @@ impl RunSetup<'_> {
         let retry_command = output_file
             .as_deref()
             .map(|file| rerun::retry_command(self.args, file, self.targets.output_format));
+        let is_recorded = self.has_sent_numbers || self.state_kind != StateKind::None;
+        let asked: Vec<_> = Status::ALL
+            .into_iter()
+            .filter(|status| *status != Status::Invalid && totals.rows(*status) > 0)
+            .collect();
+        let unrecorded_command =
+            output_file.as_deref().filter(|_| !is_recorded && !asked.is_empty()).map(|file| {
+                let format = self.targets.output_format;
+                rerun::unrecorded_command(self.args, file, format, &asked)
+            });
         // An input that was rewritten in place, a pipe, or a shard is not corrected at its source.
         let can_read_again = self.total_rows.is_some() && !self.args.retry_failed;
         let input = self.args.input.display().to_string();
@@ -278,6 +295,7 @@ impl RunSetup<'_> {
             mainland_prefixed: self.args.api.mainland == MainlandChoice::Prefixed,
             output_file: output_file.as_deref(),
             retry_command: retry_command.as_deref(),
+            unrecorded_command: unrecorded_command.as_deref(),
             source_command: source_command.as_deref().map(|command| (&*input, command)),
             excel_may_change: is_written
                 && !self.args.excel_safe

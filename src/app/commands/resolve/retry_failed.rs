@@ -23,10 +23,12 @@ use crate::engine::io::row_format::{MissingColumn, RowFormat, RowOptions};
 use crate::engine::io::unresolved::{SharedUnresolved, UnresolvedRows};
 use crate::engine::io::writer;
 use crate::store::disk::prefetch::StoredRecords;
-use crate::table::detect::columns::{EXPECTED_COLUMN, SENT_COLUMN};
+use crate::table::detect::columns::{ANSWER_COLUMNS, EXPECTED_COLUMN, SENT_COLUMN, is_same_name};
+use crate::table::header::Header;
 use crate::table::prescan::Prescan;
 use crate::table::raw::batch::Batch;
 use crate::table::source::{Source, SourceError};
+use crate::table::write::format::TableFormat;
 
 /// Most rows that a message lists.
 const MAX_LISTED: usize = 10;
@@ -50,7 +52,6 @@ pub(crate) struct ResolvedScan {
     unrecorded: RowSample,
     /// Rows whose number cannot be asked.
     unreadable: RowSample,
-    unreadable_rows: RoaringTreemap,
     /// Rows whose number a spreadsheet rounded.
     rounded: RowSample,
     /// Rows that keep their answers, although these may not be about their numbers.
@@ -69,17 +70,17 @@ pub(crate) struct RetryReasons {
     changed: u64,
 }
 
-/// A count of rows, their statuses, and the first of them.
+/// Rows by number, their statuses, and the first of them for people.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowSample {
-    count: u64,
+    rows: RoaringTreemap,
     statuses: BTreeSet<Status>,
     first: Vec<String>,
 }
 
 impl RowSample {
     fn add(&mut self, format: &RowFormat, batch: &Batch, row: usize, status: Status) {
-        self.count += 1;
+        self.rows.insert(batch.line(row));
         self.statuses.insert(status);
         if self.first.len() < MAX_LISTED {
             self.first.push(describe_origin(&format.origin(batch, row, 0), None));
@@ -87,7 +88,7 @@ impl RowSample {
     }
 
     fn append(&mut self, mut other: Self) {
-        self.count += other.count;
+        self.rows |= other.rows;
         self.statuses.append(&mut other.statuses);
         self.first.append(&mut other.first);
         self.first.truncate(MAX_LISTED);
@@ -102,8 +103,7 @@ pub(crate) struct RecordComparison {
     /// Rows whose number has another answer.
     different: RoaringTreemap,
     /// Rows whose number has no answer in the state.
-    unknown: RoaringTreemap,
-    unknown_sample: RowSample,
+    unknown: RowSample,
     /// Whether a run of the app wrote the file and asked all of its numbers.
     is_own_file: bool,
 }
@@ -112,7 +112,7 @@ impl RecordComparison {
     /// Whether a number without an answer in the state was never asked: the state has the answers
     /// of the run that wrote the table. It has if it knows the file, or two thirds of the answers.
     fn covers_table(&self) -> bool {
-        self.is_own_file || (self.same > 0 && self.same >= self.unknown.len() * 2)
+        self.is_own_file || (self.same > 0 && self.same >= self.unknown.rows.len() * 2)
     }
 }
 
@@ -125,7 +125,13 @@ impl ResolvedScan {
     /// Whether rows are to be compared with the state.
     #[must_use]
     pub(crate) fn needs_records(&self) -> bool {
-        self.unrecorded.count > 0
+        !self.unrecorded.rows.is_empty()
+    }
+
+    /// The rows that keep their answers, although these may not be about their numbers.
+    #[must_use]
+    pub(crate) fn unjudged_rows(&self) -> &RoaringTreemap {
+        &self.unjudged.rows
     }
 
     /// Decides about the rows that [`RetryRules::decide`] does not decide about. Returns those
@@ -137,8 +143,8 @@ impl ResolvedScan {
         self.unjudged.append(mem::take(&mut self.rounded));
         let mut changed = RoaringTreemap::new();
         // Single cells are mistakes. If most are unreadable, a flag of the first run is missing.
-        if unreadable.count * 2 <= self.answered_rows {
-            changed |= mem::take(&mut self.unreadable_rows);
+        if unreadable.rows.len() * 2 <= self.answered_rows {
+            changed |= unreadable.rows;
         } else {
             self.unjudged.append(unreadable);
         }
@@ -148,9 +154,9 @@ impl ResolvedScan {
                 let is_covered = comparison.covers_table();
                 changed |= comparison.different;
                 if is_covered {
-                    changed |= comparison.unknown;
+                    changed |= comparison.unknown.rows;
                 } else {
-                    self.unjudged.append(comparison.unknown_sample);
+                    self.unjudged.append(comparison.unknown);
                 }
             }
         }
@@ -196,8 +202,11 @@ pub(crate) fn scan_resolved(
     format: &RowFormat,
     retry_rules: &RetryRules,
 ) -> Result<(Prescan, ResolvedScan), ReaderError> {
-    let (mut prescan, mut scan, unresolved) =
-        (Prescan { rows: 0, bytes: 0 }, ResolvedScan::default(), SharedUnresolved::default());
+    let (mut prescan, mut scan, unresolved) = (
+        Prescan { rows: 0, bytes: 0, widest_row: None },
+        ResolvedScan::default(),
+        SharedUnresolved::default(),
+    );
     while let Some(batch) = source.next_batch(usize::MAX)? {
         prescan.rows += batch.len() as u64;
         prescan.bytes += batch.byte_len() as u64;
@@ -263,7 +272,6 @@ impl ResolvedScan {
                     self.rounded.add(format, batch, row, status);
                 } else {
                     self.unreadable.add(format, batch, row, status);
-                    self.unreadable_rows.insert(batch.line(row));
                 }
                 return Some(status);
             }
@@ -307,10 +315,7 @@ pub(crate) fn compare_with_state(
                 RecordMatch::Different => {
                     comparison.different.insert(batch.line(row));
                 }
-                RecordMatch::Unknown => {
-                    comparison.unknown.insert(batch.line(row));
-                    comparison.unknown_sample.add(format, &batch, row, status);
-                }
+                RecordMatch::Unknown => comparison.unknown.add(format, &batch, row, status),
             }
         }
     }
@@ -351,8 +356,8 @@ pub(crate) fn describe_reasons(scan: &ResolvedScan) -> Option<String> {
 /// `retry_rules` are those of the run.
 #[must_use]
 pub(crate) fn unjudged_warning(scan: &ResolvedScan, retry_rules: &RetryRules) -> Option<String> {
-    let RowSample { count, statuses, first } = &scan.unjudged;
-    let count = *count;
+    let RowSample { rows, statuses, first } = &scan.unjudged;
+    let count = rows.len();
     if count == 0 {
         return None;
     }
@@ -394,6 +399,20 @@ pub(crate) fn unscanned_warning(input: &Path, source: &Source) -> Option<String>
     })
 }
 
+/// The warning if a table that is resolved from the start has the answers of an earlier run.
+#[must_use]
+pub(crate) fn answered_warning(input: &Path, header: &Header) -> Option<String> {
+    header.appended_names.as_ref()?;
+    let is_there = |name: &&str| header.first_row.iter().any(|cell| is_same_name(cell, name));
+    ANSWER_COLUMNS.iter().all(|name| is_there(&name)).then(|| {
+        tr!(
+            "{input} has the answers of an earlier run: --retry-failed asks only the rows that \
+             failed or were corrected, and this run asks all rows and adds its answers beside them",
+            input = input_name(input)
+        )
+    })
+}
+
 /// The warning if the table has a column `expected` and `--expect` is not given.
 #[must_use]
 pub(crate) fn uncompared_warning(options: &RowOptions, source: &Source) -> Option<String> {
@@ -421,9 +440,29 @@ pub(crate) fn rounded_ids_warning(scan: &ResolvedScan) -> Option<String> {
     })
 }
 
+/// The rows without a user id, without the reasons of those whose answer may be about another
+/// number.
 #[must_use]
-pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
+pub(crate) fn mark_unjudged(
+    mut unresolved: UnresolvedRows,
+    unjudged: &RoaringTreemap,
+) -> UnresolvedRows {
+    let reason = tr!("there is no record of the number that was asked");
+    unresolved.mark_unjudged(|number| unjudged.contains(number), &reason);
+    unresolved
+}
+
+/// `is_judged` says whether every answer is known to be about its row's number.
+#[must_use]
+pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path, is_judged: bool) -> String {
     let (input, rows) = (input.display(), totals.rows_in);
+    if !is_judged {
+        return tr!(
+            "{input}: nothing to retry apart from the rows without a record; the file stays as it \
+             is",
+            input
+        );
+    }
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
             | "{input}: nothing to retry: all {n} rows have definitive answers; the file stays as \
@@ -436,8 +475,9 @@ pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
 /// Whether the output can be the input of `--retry-failed`, which takes no `--shard` and no row
 /// that is longer than the header.
 #[must_use]
-pub(crate) fn can_reread_output(args: &ResolveArgs) -> bool {
-    args.sharding.shard.is_none() && !args.reader.flexible
+pub(crate) fn can_reread_output(args: &ResolveArgs, format: TableFormat) -> bool {
+    // In a workbook the answers are below their header, however long the rows are.
+    args.sharding.shard.is_none() && (!args.reader.flexible || format.is_workbook())
 }
 
 #[must_use]

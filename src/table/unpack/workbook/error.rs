@@ -114,6 +114,33 @@ pub enum WorkbookError {
         range: String,
         columns: String,
     },
+    /// A table of the sheet is where new columns go.
+    #[error("{}", tr!(
+        "sheet {sheet}, cells {range}: the answers go to columns {columns}, and the table {table} \
+         is there: move it to another sheet, or write CSV with --output NAME.csv",
+        sheet, range, columns, table
+    ))]
+    TableInTheWay {
+        sheet: String,
+        /// The name of the table.
+        table: String,
+        /// Its cells.
+        range: String,
+        columns: String,
+    },
+    /// Merged cells hide answers of an earlier run, which are to be replaced.
+    #[error("{}", tr!(
+        "sheet {sheet}, cells {range}: these cells are merged and hide answers in column {column}: \
+         unmerge them, and run again",
+        sheet, range, column
+    ))]
+    MergedAnswers {
+        sheet: String,
+        /// Such as `G13:G14`.
+        range: String,
+        /// A column of answers.
+        column: String,
+    },
     /// The new columns would be outside the limits of a sheet.
     #[error("{}", tr!(
         "the sheet {sheet} is used up to column {column}, and a sheet ends with column XFD, which \

@@ -19,6 +19,9 @@ use crate::table::unpack::workbook::shared_file::SharedFile;
 use crate::table::unpack::workbook::shared_strings::SharedStrings;
 use crate::table::unpack::workbook::styles::Styles;
 
+/// The part with the types of all parts.
+const CONTENT_TYPES: &str = "[Content_Types].xml";
+
 pub(crate) type Archive = ZipArchive<BufReader<SharedFile>>;
 pub(crate) type SheetCells<'a> = CellReader<ZipFile<'a, BufReader<SharedFile>>>;
 
@@ -106,6 +109,31 @@ pub(crate) fn read_part<T>(
     let file = archive.by_index(part)?;
     let name = file.name()?.into_owned();
     read(file).map_err(|error| error.in_part(&name))
+}
+
+/// The content type of the part that lists the sheets; `None` if it is not stated.
+pub(crate) fn main_content_type(file: SharedFile) -> Result<Option<String>, WorkbookError> {
+    let mut archive = ZipArchive::new(BufReader::new(file))?;
+    let parts = Parts::list(&archive)?;
+    let main = parts.targets(&mut archive, "")?;
+    let main = main.into_iter().find(|target| target.kind == "officeDocument");
+    let (Some(main), Some(list)) = (main, parts.find(CONTENT_TYPES)) else { return Ok(None) };
+    let main = normalize(&main.part);
+    read_part(&mut archive, list, |part| {
+        let mut xml = PartReader::new(part.take(MAX_LIST_BYTES));
+        loop {
+            match xml.next_event()? {
+                Event::Start(start) if start.local_name().as_ref() == "Override" => {
+                    let name = attribute(&start, "PartName")?.unwrap_or_default();
+                    if normalize(name.trim_start_matches('/')) == main {
+                        return attribute(&start, "ContentType");
+                    }
+                }
+                Event::End(end) if end.local_name().as_ref() == "Types" => return Ok(None),
+                _ => {}
+            }
+        }
+    })
 }
 
 /// The target of a relationship.

@@ -22,15 +22,16 @@ impl CellRange {
         (top <= bottom && left <= right).then_some(Self { top, left, bottom, right })
     }
 
-    #[must_use]
-    pub(crate) fn contains(&self, row: u32, column: u32) -> bool {
-        (self.top..=self.bottom).contains(&row) && (self.left..=self.right).contains(&column)
-    }
-
     /// Whether the two have a row in common.
     #[must_use]
     pub(crate) fn shares_rows(&self, other: &Self) -> bool {
         self.top <= other.bottom && other.top <= self.bottom
+    }
+
+    /// Whether the two have a cell in common.
+    #[must_use]
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.shares_rows(other) && self.left <= other.right && other.left <= self.right
     }
 
     /// The smallest range that contains both.
@@ -81,9 +82,8 @@ mod tests {
     fn ranges_are_compared_and_joined() {
         let range = |text| CellRange::parse(text).unwrap();
         let table = range("B2:F36");
-        assert!(table.contains(1, 1) && table.contains(35, 5));
-        assert!(!table.contains(0, 1) && !table.contains(1, 6));
         assert!(table.shares_rows(&range("H36:J40")) && !table.shares_rows(&range("B37:F40")));
+        assert!(table.overlaps(&range("F36:G36")) && !table.overlaps(&range("G2:G9")));
         assert_eq!(table.union(&range("G1:K36")), range("B1:K36"));
     }
 }

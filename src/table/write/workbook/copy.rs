@@ -29,6 +29,7 @@ pub(crate) struct WorkbookCopy {
     rest: Vec<(ArchiveEntry, Option<Vec<u8>>)>,
     archive_comment: Vec<u8>,
     left: u32,
+    totals_row: Option<u32>,
     first_new_column: u32,
     row_bytes: u64,
     cut_cells: u64,
@@ -47,7 +48,7 @@ impl WorkbookCopy {
             Ok(output) => output,
             Err(cause) => return Err(SinkError::Create { target, cause, flag }),
         };
-        let CopyPlan { file, version, mut changed_entries, changes, new_header, left, .. } = plan;
+        let CopyPlan { file, version, mut changed_entries, changes, new_header, .. } = plan;
         let mut before = plan.entries.into_iter().enumerate();
         let mut archive = ArchiveWriter::new(output);
         let failed = |cause| SinkError::Write { target: target.clone(), cause, flag };
@@ -71,7 +72,8 @@ impl WorkbookCopy {
             entry: archive.start(sheet).map_err(failed)?,
             rest,
             archive_comment: plan.archive_comment,
-            left,
+            left: plan.left,
+            totals_row: plan.totals_row,
             first_new_column,
             row_bytes: 0,
             cut_cells: 0,
@@ -93,8 +95,10 @@ impl WorkbookCopy {
         row: usize,
         cells: &[&str],
     ) -> Result<(), SinkError> {
-        let cells = self.new_cells(cells);
-        self.write_cells(sheet_row(batch, row)?, &cells, CellStyle::LikeRow)?;
+        let (at, cells) = (sheet_row(batch, row)?, self.new_cells(cells));
+        if self.totals_row != Some(at) {
+            self.write_cells(at, &cells, CellStyle::LikeRow)?;
+        }
         self.count_row(batch, row);
         Ok(())
     }
@@ -113,7 +117,10 @@ impl WorkbookCopy {
             let column = u32::try_from(*column).ok().and_then(|at| at.checked_add(self.left));
             in_sheet.push((column.ok_or_else(bug)?, *text));
         }
-        self.write_cells(sheet_row(batch, row)?, &in_sheet, CellStyle::Kept)?;
+        let at = sheet_row(batch, row)?;
+        if self.totals_row != Some(at) {
+            self.write_cells(at, &in_sheet, CellStyle::Kept)?;
+        }
         self.count_row(batch, row);
         Ok(())
     }

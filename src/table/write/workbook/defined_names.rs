@@ -1,9 +1,13 @@
 //! Extends the names of a workbook that hold the rows of the table.
 
+use std::ops::Range;
+
 use quick_xml::escape::unescape;
 use quick_xml::events::Event;
 
+use crate::table::raw::cell_name::parse_cell_name;
 use crate::table::unpack::workbook::error::WorkbookError;
+use crate::table::unpack::workbook::limits::MAX_ROWS;
 use crate::table::unpack::workbook::part_reader::attribute;
 use crate::table::write::workbook::cell_range::{CellRange, column_letters};
 use crate::table::write::workbook::part_edits::{PartEdits, PlacedEvents};
@@ -14,6 +18,8 @@ const FILTER_NAME: &str = "_xlnm._FilterDatabase";
 const RESERVED_PREFIX: &str = "_xlnm.";
 /// The name of the range that is printed.
 const PRINT_NAME: &str = "_xlnm.Print_Area";
+/// The end of the name of the range of a filter of somebody's own view.
+const VIEW_FILTER_SUFFIX: &str = ".wvu.FilterData";
 /// The beginning of the names of ranges that a query fills.
 const QUERY_PREFIX: &str = "ExternalData_";
 
@@ -79,26 +85,96 @@ fn extended_reference(name: &str, text: &str, sheet: &str, table: &GrownTable) -
     if name.starts_with(QUERY_PREFIX) {
         return None;
     }
-    let (raw_sheet, reference) = text.rsplit_once('!')?;
-    if !is_sheet(raw_sheet, sheet) {
-        return None;
-    }
-    let range = CellRange::parse(reference)?;
-    let is_extended = match name {
-        FILTER_NAME => table.grown_filter(&range).is_some(),
-        PRINT_NAME => table.is_held_by(&range),
-        name => !name.starts_with(RESERVED_PREFIX) && table.is_held_by(&range),
+    let extends = |range: &CellRange| match name {
+        FILTER_NAME => table.grown_filter(range).is_some(),
+        name if name.ends_with(VIEW_FILTER_SUFFIX) => table.grown_filter(range).is_some(),
+        PRINT_NAME => table.is_held_by(range),
+        name => !name.starts_with(RESERVED_PREFIX) && table.is_held_by(range),
     };
-    if !is_extended {
-        return None;
+    let mut edits = PartEdits::default();
+    for area in split_areas(text)? {
+        let (raw_sheet, _) = text[area.clone()].rsplit_once('!')?;
+        if is_sheet(raw_sheet, sheet) {
+            let start = area.start + raw_sheet.len() + 1;
+            let reference = Reference::parse(&text[start..area.end])?;
+            if extends(&reference.range) {
+                let Range { start: first, end: last } = reference.last_column;
+                edits.replace(start + first..start + last, column_letters(table.last_column));
+            }
+        }
     }
-    let last = reference.rfind(':')? + 1;
-    let (first, last) = reference.split_at(last);
-    let letters = last.trim_start_matches('$').find(|c: char| !c.is_ascii_alphabetic())?;
-    let dollars = last.len() - last.trim_start_matches('$').len();
-    let row = last.get(dollars + letters..)?;
-    let column = column_letters(table.last_column);
-    Some(format!("{raw_sheet}!{first}{dollar}{column}{row}", dollar = &last[..dollars]))
+    edits.apply(text)
+}
+
+/// The places of the areas of a reference such as `在职!$A$1:$D$9,在职!$F$1:$G$2`; `None` for a
+/// formula.
+fn split_areas(text: &str) -> Option<Vec<Range<usize>>> {
+    let (mut areas, mut start, mut is_quoted) = (Vec::new(), 0, false);
+    for (at, character) in text.char_indices() {
+        match character {
+            '\'' => is_quoted = !is_quoted,
+            ',' if !is_quoted => {
+                areas.push(start..at);
+                start = at + 1;
+            }
+            '(' | '"' if !is_quoted => return None,
+            _ => {}
+        }
+    }
+    areas.push(start..text.len());
+    Some(areas)
+}
+
+/// A reference to a range, such as `$A$3:$F$36`, or to whole columns, such as `$A:$F`. Its corners
+/// may be in any order.
+struct Reference {
+    range: CellRange,
+    /// The place of the letters of its last column.
+    last_column: Range<usize>,
+}
+
+impl Reference {
+    fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once(':')?;
+        let [one, other] = [Corner::parse(first)?, Corner::parse(last)?];
+        let (top, bottom) = match (one.row, other.row) {
+            (Some(row), Some(other)) => (row.min(other), row.max(other)),
+            (None, None) => (0, MAX_ROWS - 1),
+            _ => return None,
+        };
+        let (left, right) = (one.column.min(other.column), one.column.max(other.column));
+        let last_column = if other.column == right {
+            let start = first.len() + 1;
+            start + other.letters.start..start + other.letters.end
+        } else {
+            one.letters
+        };
+        Some(Self { range: CellRange { top, left, bottom, right }, last_column })
+    }
+}
+
+/// A corner of a range, or a column of whole columns.
+struct Corner {
+    row: Option<u32>,
+    column: u32,
+    /// The place of the letters of the column.
+    letters: Range<usize>,
+}
+
+impl Corner {
+    /// Parses `$F$36`, `F36`, or `$F`.
+    fn parse(text: &str) -> Option<Self> {
+        let start = usize::from(text.starts_with('$'));
+        let rest = text.get(start..)?;
+        let length = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (letters, number) = rest.split_at(length);
+        let (_, column) = parse_cell_name(&format!("{letters}1"))?;
+        let row = match number {
+            "" => None,
+            number => Some(parse_cell_name(&format!("{letters}{number}"))?.0),
+        };
+        Some(Self { row, column, letters: start..start + length })
+    }
 }
 
 /// Whether the text before the `!` of a reference names the sheet. Spreadsheets ignore case.
@@ -128,16 +204,30 @@ mod tests {
             ("员工", "'在职'!$A$3:$F$36", Some("'在职'!$A$3:$K$36")),
             ("员工", "在职!A4:F36", Some("在职!A4:K36")),
             (PRINT_NAME, "在职!$A$1:$F$36", Some("在职!$A$1:$K$36")),
+            (
+                PRINT_NAME,
+                "'在, 职'!$A$1:$F$9,在职!$A$3:$F$36,在职!$A$40:$F$41",
+                Some("'在, 职'!$A$1:$F$9,在职!$A$3:$K$36,在职!$A$40:$F$41"),
+            ),
+            ("两处", "在职!$A$3:$F$36,在职!$H$1:$H$2", Some("在职!$A$3:$K$36,在职!$H$1:$H$2")),
+            ("列", "在职!$A:$F", Some("在职!$A:$K")),
+            ("反", "在职!$F$36:$A$3", Some("在职!$K$36:$A$3")),
+            ("反", "在职!$F$3:$A$36", Some("在职!$K$3:$A$36")),
+            ("Z_0A.wvu.FilterData", "在职!$A$3:$D$36", Some("在职!$A$3:$K$36")),
+            ("Z_0A.wvu.PrintArea", "在职!$A$1:$F$36", Some("在职!$A$1:$K$36")),
             // Other columns, other rows, other sheets, other kinds.
             ("手机", "在职!$F$4:$F$36", None),
             ("宽", "在职!$A$3:$H$36", None),
             ("标题", "在职!$A$1:$F$2", None),
             ("员工", "离职!$A$3:$F$36", None),
-            ("两处", "在职!$A$3:$F$36,在职!$H$1:$H$2", None),
+            ("两处", "在职!$A$1:$B$2,在职!$H$1:$H$2", None),
+            ("列", "在职!$F:$F", None),
+            ("行", "在职!$3:$36", None),
             ("_xlnm.Print_Titles", "在职!$A$3:$F$3", None),
             ("_xlnm.Criteria", "在职!$A$3:$F$36", None),
             ("ExternalData_1", "在职!$A$3:$F$36", None),
             ("值", "OFFSET(在职!$A$3,0,0)", None),
+            ("值", "IF(在职!$A$3,在职!$A$3:$F$36,0)", None),
             ("值", "在职!#REF!", None),
             ("值", "\"!\"", None),
         ] {

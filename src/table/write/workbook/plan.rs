@@ -63,6 +63,8 @@ pub(crate) struct CopyPlan {
     pub changed_entries: BTreeMap<usize, Vec<u8>>,
     pub changes: SheetChanges,
     pub new_header: Option<NewHeader>,
+    /// The row, from 0, with the totals of the table, which stays as it is.
+    pub totals_row: Option<u32>,
     /// The first column of the table in the sheet, from 0.
     pub left: u32,
     pub warnings: Vec<CopyWarning>,
@@ -106,8 +108,10 @@ impl CopyPlan {
         let planner = Planner { origin, file: &file, entries: &entries, place: &place };
         let mut warnings = planner.workbook_warnings(&archive, &survey)?;
         let mut changed_entries = BTreeMap::new();
+        let tables = planner.read_tables(&mut archive)?;
+        let totals_row = tables.totals_row(&place);
         if let Some(grown) = &place.grown {
-            warnings.extend(planner.grow_tables(&mut archive, grown, &mut changed_entries)?);
+            warnings.extend(planner.grow_tables(&tables, grown, &mut changed_entries)?);
             let extend = |xml: &str| extend_names(xml, &origin.name, grown);
             planner.change_part(origin.workbook_part, &mut changed_entries, extend)?;
         }
@@ -149,6 +153,7 @@ impl CopyPlan {
             changed_entries,
             changes,
             new_header,
+            totals_row,
             left: origin.extent.left,
             warnings,
             file,
@@ -197,12 +202,22 @@ impl Placement {
             header_row,
             first_row: header_row.map_or(line, |row| row + 1),
             last_column,
+            header_column: None,
             replaced_columns: &replaced,
             is_empty_string: &|index| strings.is_empty_at(index),
         };
         let sheet = entries.get(origin.sheet_part).ok_or(WorkbookError::TooManyParts)?;
-        let survey = SheetSurvey::read(sheet.unpacked(&origin.file), request)
-            .map_err(|error| error.in_part(&origin.name))?;
+        let read = |request| {
+            SheetSurvey::read(sheet.unpacked(&origin.file), request)
+                .map_err(|error| error.in_part(&origin.name))
+        };
+        let mut survey = read(request)?;
+        // Merged cells are listed behind the rows, whose formats depend on the last column.
+        let header_end = survey.header_merge_end.filter(|end| *end > survey.last_column);
+        if last_column.is_none() && header_end.is_some() {
+            let (last_column, header_column) = (header_end, header_end);
+            survey = read(SurveyRequest { last_column, header_column, ..request })?;
+        }
         let top = header_row.unwrap_or(line);
         let bottom = survey.last_row.max(top);
         let place = match task {
@@ -233,6 +248,15 @@ impl Placement {
             SheetTask::Replace { .. } => {
                 let first = replaced.iter().min().copied().unwrap_or(left);
                 let right = replaced.iter().max().copied().unwrap_or(left);
+                let merge =
+                    replaced.iter().find_map(|&at| Some((at, survey.merge_across(at, at)?)));
+                if let Some((column, range)) = merge {
+                    return Err(WorkbookError::MergedAnswers {
+                        sheet: origin.name.clone(),
+                        range: range.to_string(),
+                        column: column_letters(column),
+                    });
+                }
                 Self {
                     header_row,
                     first,
@@ -247,6 +271,11 @@ impl Placement {
     }
 }
 
+/// Columns as spreadsheets name them, such as `G:K`.
+fn column_span(first: u32, last: u32) -> String {
+    format!("{}:{}", column_letters(first), column_letters(last))
+}
+
 /// Checks that nothing is in the way of new columns.
 fn check_free(
     survey: &SheetSurvey,
@@ -255,7 +284,7 @@ fn check_free(
     count: u32,
 ) -> Result<(), WorkbookError> {
     let sheet = origin.name.clone();
-    let columns = format!("{}:{}", column_letters(first), column_letters(first + count - 1));
+    let columns = column_span(first, first + count - 1);
     match survey.obstacle(first, count) {
         None => Ok(()),
         Some(Obstacle::Value(row, column)) => {
@@ -295,53 +324,71 @@ impl Planner<'_> {
         Ok(warnings)
     }
 
-    /// Extends the table that the rows are in.
-    fn grow_tables(
-        &self,
-        archive: &mut Archive,
-        grown: &GrownTable,
-        changed: &mut BTreeMap<usize, Vec<u8>>,
-    ) -> Result<Vec<CopyWarning>, WorkbookError> {
+    fn read_tables(&self, archive: &mut Archive) -> Result<SheetTables, WorkbookError> {
         let parts = Parts::list(archive)?;
         let sheet = archive.name_for_index(self.origin.sheet_part).transpose()?;
         let sheet = sheet.ok_or(WorkbookError::TooManyParts)?.into_owned();
-        let targets = parts.targets(archive, &sheet)?;
-        let mut warnings = Vec::new();
-        if targets.iter().any(|target| target.kind == "queryTable") {
-            warnings.push(CopyWarning::Query(self.origin.name.clone()));
-        }
-        let mut tables = Vec::new();
-        for target in targets.iter().filter(|target| target.kind == "table") {
+        let mut tables = SheetTables::default();
+        for target in parts.targets(archive, &sheet)? {
+            tables.has_query |= target.kind == "queryTable";
+            if target.kind != "table" {
+                continue;
+            }
             let index = parts.find(&target.part);
             let part = index.map(|index| self.read_part(index)).transpose()?;
             let table = part.as_ref().map(|part| TablePart::read(&part.text)).transpose()?;
-            let (Some(index), Some(part), Some(mut table)) = (index, part, table.flatten()) else {
-                warnings.push(CopyWarning::UnreadableTable(target.part.clone()));
+            let (Some(index), Some(part), Some(mut description)) = (index, part, table.flatten())
+            else {
+                tables.unreadable.push(target.part);
                 continue;
             };
             let related = parts.targets(archive, &target.part)?;
-            table.is_query |= related.iter().any(|target| target.kind == "queryTable");
-            if table.range.shares_rows(&grown.range) {
-                tables.push((index, part, table));
+            description.is_query |= related.iter().any(|target| target.kind == "queryTable");
+            if description.range.shares_rows(&self.place.changed_range) {
+                tables.beside_rows.push(SheetTable { index, part, description });
             }
         }
-        tables.sort_by_key(|(index, ..)| *index);
-        let names = |tables: &[(usize, DecodedPart, TablePart)]| {
-            tables.iter().map(|(_, _, table)| table.name.clone()).collect()
-        };
-        match &*tables {
+        tables.beside_rows.sort_by_key(|table| table.index);
+        Ok(tables)
+    }
+
+    /// Extends the table that the rows are in.
+    fn grow_tables(
+        &self,
+        tables: &SheetTables,
+        grown: &GrownTable,
+        changed: &mut BTreeMap<usize, Vec<u8>>,
+    ) -> Result<Vec<CopyWarning>, WorkbookError> {
+        let Placement { changed_range, first, names, .. } = self.place;
+        let ranges = tables.beside_rows.iter().map(|table| &table.description);
+        if let Some(table) = ranges.clone().find(|table| table.range.overlaps(changed_range)) {
+            return Err(WorkbookError::TableInTheWay {
+                sheet: self.origin.name.clone(),
+                table: table.name.clone(),
+                range: table.range.to_string(),
+                columns: column_span(*first, grown.last_column),
+            });
+        }
+        let unreadable = tables.unreadable.iter().cloned();
+        let mut warnings: Vec<_> = unreadable.map(CopyWarning::UnreadableTable).collect();
+        if tables.has_query {
+            warnings.push(CopyWarning::Query(self.origin.name.clone()));
+        }
+        match &*tables.beside_rows {
             [] => {}
-            [(index, part, table)] => {
-                let (first, names) = (self.place.first, &self.place.names);
+            [SheetTable { index, part, description: table }] => {
                 if table.is_query {
                     warnings.push(CopyWarning::Query(table.name.clone()));
-                } else if !table.can_grow(grown, first, names) {
+                } else if !table.can_grow(grown, *first, names) {
                     warnings.push(CopyWarning::TableNotExtended(table.name.clone()));
                 } else if let Some(xml) = table.grow(&part.text, grown.last_column, names) {
                     changed.insert(*index, part.encode(&xml));
                 }
             }
-            several => warnings.push(CopyWarning::SideBySide(names(several))),
+            _ => {
+                let names = ranges.map(|table| table.name.clone()).collect();
+                warnings.push(CopyWarning::SideBySide(names));
+            }
         }
         Ok(warnings)
     }
@@ -363,6 +410,37 @@ impl Planner<'_> {
         let entry = self.entries.get(index).ok_or(WorkbookError::TooManyParts)?;
         DecodedPart::read(entry.unpacked(self.file))
     }
+}
+
+/// What is known of the tables of a sheet.
+#[derive(Default)]
+struct SheetTables {
+    /// The parts that should have a table and have none.
+    unreadable: Vec<String>,
+    /// Those that have rows in common with the changed cells.
+    beside_rows: Vec<SheetTable>,
+    /// Whether a query fills cells of the sheet.
+    has_query: bool,
+}
+
+impl SheetTables {
+    /// The row with totals of the only table, if that is the one of the changed cells.
+    fn totals_row(&self, place: &Placement) -> Option<u32> {
+        let [SheetTable { description: table, .. }] = &*self.beside_rows else { return None };
+        let is_own = match &place.grown {
+            Some(_) => table.range.right + 1 == place.first,
+            None => table.range.overlaps(&place.changed_range),
+        };
+        table.totals_row().filter(|_| is_own)
+    }
+}
+
+/// A table of the sheet, and its part.
+struct SheetTable {
+    /// The position of the part among the entries.
+    index: usize,
+    part: DecodedPart,
+    description: TablePart,
 }
 
 /// A small part, decoded.

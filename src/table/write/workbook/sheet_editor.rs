@@ -17,6 +17,10 @@ use crate::table::write::workbook::sheet_elements::{CellTag, RowTag};
 use crate::table::write::workbook::styles::TextFormats;
 use crate::table::write::workbook::tag::{open_tag, prefix, raw_attribute, set_attribute};
 
+/// How many elements are open where a filter begins: that of the sheet, or that of somebody's own
+/// view of it (`customSheetViews`).
+const FILTER_DEPTHS: [u32; 2] = [1, 3];
+
 /// What changes on a sheet besides its rows.
 #[derive(Debug)]
 pub(crate) struct SheetChanges {
@@ -78,7 +82,8 @@ enum Place {
     /// Behind the rows; so many elements are open in the sheet.
     Tail {
         depth: u32,
-        is_in_filter: bool,
+        /// How many were open at the start of the filter that is open.
+        filter_depth: Option<u32>,
     },
     End,
 }
@@ -177,10 +182,10 @@ impl<R: Read> SheetEditor<R> {
                             self.copy_element()?;
                         }
                     }
-                    None => self.place = Place::Tail { depth: 1, is_in_filter: false },
+                    None => self.place = Place::Tail { depth: 1, filter_depth: None },
                 }
             }
-            Place::Tail { depth, is_in_filter } => return self.copy_tail(depth, is_in_filter),
+            Place::Tail { depth, filter_depth } => return self.copy_tail(depth, filter_depth),
             Place::End => {
                 self.place = Place::End;
                 return Ok(false);
@@ -287,7 +292,7 @@ impl<R: Read> SheetEditor<R> {
                     }
                     output.extend_from_slice(raw);
                     if matches!(event, Event::Empty(_)) {
-                        self.place = Place::Tail { depth: 1, is_in_filter: false };
+                        self.place = Place::Tail { depth: 1, filter_depth: None };
                     }
                     return Ok(());
                 }
@@ -298,22 +303,24 @@ impl<R: Read> SheetEditor<R> {
 
     /// Copies one event behind the rows. Filters and sorts that move the rows of the table get the
     /// new columns.
-    fn copy_tail(&mut self, depth: u32, is_in_filter: bool) -> Result<bool, WorkbookError> {
+    fn copy_tail(&mut self, depth: u32, filter_depth: Option<u32>) -> Result<bool, WorkbookError> {
         let Some((event, raw)) = self.xml.next_event()? else {
             self.place = Place::End;
             return Ok(false);
         };
+        let open_filter = |depth: u32| filter_depth.filter(|filter_depth| *filter_depth < depth);
         let name = match &event {
             Event::Start(tag) | Event::Empty(tag) => tag.local_name(),
             other => {
                 let depth = depth_after(other, depth);
                 self.output.extend_from_slice(raw);
-                self.place = Place::Tail { depth, is_in_filter: is_in_filter && depth > 1 };
+                self.place = Place::Tail { depth, filter_depth: open_filter(depth) };
                 return Ok(true);
             }
         };
-        let is_filter = depth == 1 && name.as_ref() == "autoFilter";
-        let is_sort = name.as_ref() == "sortState" && (depth == 1 || (depth == 2 && is_in_filter));
+        let is_filter = FILTER_DEPTHS.contains(&depth) && name.as_ref() == "autoFilter";
+        let is_in_filter = filter_depth.is_some_and(|filter_depth| filter_depth + 1 == depth);
+        let is_sort = name.as_ref() == "sortState" && (depth == 1 || is_in_filter);
         let tag = String::from_utf8_lossy(raw);
         let grown = match &self.changes.new_columns {
             Some(new) if is_filter || is_sort => {
@@ -324,9 +331,10 @@ impl<R: Read> SheetEditor<R> {
         };
         let changed = grown.map(|range| set_attribute(&tag, "ref", &range.to_string()));
         self.output.extend_from_slice(changed.as_deref().unwrap_or(&tag).as_bytes());
+        let filter_depth = if is_filter { Some(depth) } else { filter_depth };
         let depth = depth_after(&event, depth);
-        let is_in_filter = (is_in_filter || is_filter) && depth > 1;
-        self.place = Place::Tail { depth, is_in_filter };
+        let filter_depth = filter_depth.filter(|filter_depth| *filter_depth < depth);
+        self.place = Place::Tail { depth, filter_depth };
         Ok(true)
     }
 
@@ -691,6 +699,15 @@ mod tests {
                 format!(
                     "<a><cols>{columns}</cols><sheetData></sheetData><v>\
                      <autoFilter ref=\"A3:C9\"/></v><autoFilter ref=\"A12:C19\"/></a>"
+                ),
+            ),
+            (
+                "<a><cols/><sheetData/><vs><v><autoFilter ref=\"A3:C9\"><sortState ref=\"A4:C9\"/>\
+                 </autoFilter></v></vs><x><y><z><autoFilter ref=\"A3:C9\"/></z></y></x></a>",
+                format!(
+                    "<a><cols>{columns}</cols><sheetData/><vs><v><autoFilter ref=\"A3:E9\">\
+                     <sortState ref=\"A4:E9\"/></autoFilter></v></vs><x><y><z>\
+                     <autoFilter ref=\"A3:C9\"/></z></y></x></a>"
                 ),
             ),
         ] {

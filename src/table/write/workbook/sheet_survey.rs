@@ -29,6 +29,8 @@ pub(crate) struct SurveyRequest<'a> {
     pub first_row: u32,
     /// The last column of the table, if it is not that of the header's last cell.
     pub last_column: Option<u32>,
+    /// The column of the header's last cell, if that has no value because it is merged.
+    pub header_column: Option<u32>,
     /// The columns, from 0, whose cells are replaced.
     pub replaced_columns: &'a [u32],
     /// Whether the shared string with this number is empty.
@@ -54,8 +56,9 @@ pub(crate) struct SheetSurvey {
     /// A merged range below the header for each column in which it begins to be right of the last
     /// column: the one that reaches the furthest.
     wide_merges: BTreeMap<u32, CellRange>,
-    /// The last column of the merged cells that the header's last cell belongs to.
-    header_merge_end: Option<u32>,
+    /// The last column of the merged cells in the header row. They belong to the header even if
+    /// they begin above it, as those of a header of two rows do.
+    pub header_merge_end: Option<u32>,
     /// Whether the cells are locked.
     pub is_protected: bool,
 }
@@ -86,8 +89,8 @@ impl SheetSurvey {
         Ok(reader.found)
     }
 
-    /// The first column, from 0, that is beside the last one and beside the merged cells that the
-    /// header's last cell belongs to, or beside all merged cells.
+    /// The first column, from 0, that is beside the last one and beside the merged cells in the
+    /// header row, or beside all merged cells.
     #[must_use]
     pub(crate) fn first_free_column(&self, is_beside_all: bool) -> u32 {
         let merges = self.wide_merges.values().filter(|_| is_beside_all);
@@ -103,8 +106,14 @@ impl SheetSurvey {
         if let Some((&column, &row)) = value {
             return Some(Obstacle::Value(row, column));
         }
-        let mut merges = self.wide_merges.range(..end).map(|(_, range)| range);
-        merges.find(|range| range.right >= first).copied().map(Obstacle::Merge)
+        self.merge_across(first, end - 1).map(Obstacle::Merge)
+    }
+
+    /// Merged cells below the header that have a cell in the columns from `first` to `last`.
+    #[must_use]
+    pub(crate) fn merge_across(&self, first: u32, last: u32) -> Option<CellRange> {
+        let mut merges = self.wide_merges.range(..=last).map(|(_, range)| range);
+        merges.find(|range| range.right >= first).copied()
     }
 }
 
@@ -221,12 +230,18 @@ impl<R: Read> SurveyReader<'_, R> {
         content: CellContent,
     ) -> Result<(), WorkbookError> {
         let (found, request) = (&mut self.found, &self.request);
+        let is_in_header = request.header_row == Some(row);
+        if is_in_header && request.header_column == Some(column) {
+            found.header_style = style;
+        }
         if !content.has_value {
             return Ok(());
         }
         found.last_row = row;
-        if request.header_row == Some(row) {
-            found.header_style = style;
+        if is_in_header {
+            if request.header_column.is_none() {
+                found.header_style = style;
+            }
             found.last_column = request.last_column.unwrap_or(column);
         }
         if row < request.first_row {
@@ -280,9 +295,10 @@ impl<R: Read> SurveyReader<'_, R> {
 
     fn add_merge(&mut self, range: CellRange) {
         let (found, request) = (&mut self.found, &self.request);
-        if request.header_row.is_some_and(|row| range.contains(row, found.last_column)) {
+        if request.header_row.is_some_and(|row| (range.top..=range.bottom).contains(&row)) {
             found.header_merge_end = found.header_merge_end.max(Some(range.right));
-        } else if range.bottom >= request.first_row && range.right > found.last_column {
+        }
+        if range.bottom >= request.first_row && range.right > found.last_column {
             let first = range.left.max(found.last_column + 1);
             let kept = found.wide_merges.entry(first).or_insert(range);
             if kept.right < range.right {
@@ -316,6 +332,7 @@ mod tests {
             header_row: Some(2),
             first_row: 3,
             last_column: None,
+            header_column: None,
             replaced_columns: &[7],
             is_empty_string: &|index| index == 0,
         };
@@ -349,8 +366,19 @@ mod tests {
         assert_eq!(found.obstacle(8, 1), None);
         assert_eq!((found.first_free_column(false), found.first_free_column(true)), (2, 8));
         assert!(found.is_protected);
-        let found = survey("", "<mergeCell ref=\"B3:D3\"/>").unwrap();
-        assert_eq!(found.first_free_column(false), 4);
+        // In the header row, also if they begin above it; the value is in the first cell.
+        for merge in ["B3:D3", "D1:D3", "C2:D3", "B3:D4"] {
+            let found = survey("", &format!("<mergeCell ref=\"{merge}\"/>")).unwrap();
+            assert_eq!((found.header_merge_end, found.first_free_column(false)), (Some(3), 4));
+        }
+        let found = survey("", "<mergeCell ref=\"D1:D2\"/>").unwrap();
+        assert_eq!(found.header_merge_end, None);
+        let found = survey("", "<mergeCell ref=\"H4:J4\"/>").unwrap();
+        let across = CellRange::parse("H4:J4");
+        assert_eq!(
+            [6, 7, 9, 10].map(|at| found.merge_across(at, at)),
+            [None, across, across, None]
+        );
     }
 
     #[test]

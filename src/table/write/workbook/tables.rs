@@ -20,6 +20,7 @@ pub(crate) struct TablePart {
     /// Whether a query fills the table.
     pub is_query: bool,
     has_header: bool,
+    has_totals: bool,
     column_names: Vec<String>,
     next_id: u32,
     /// The tags with a range: of the table, its filter, its sort.
@@ -77,6 +78,7 @@ impl TablePart {
             range,
             is_query: kind.is_some_and(|kind| kind != "worksheet"),
             has_header: attribute(tag, "headerRowCount")?.is_none_or(|count| count.trim() != "0"),
+            has_totals: attribute(tag, "totalsRowCount")?.is_some_and(|count| count.trim() != "0"),
             column_names: Vec::new(),
             next_id: 1,
             ranges: vec![(place, range)],
@@ -97,6 +99,12 @@ impl TablePart {
             && self.range.top == table.range.top
             && !self.is_query
             && !names.iter().any(is_taken)
+    }
+
+    /// The row with the totals of the columns, from 0. What its cells show is part of the table.
+    #[must_use]
+    pub(crate) fn totals_row(&self) -> Option<u32> {
+        self.has_totals.then_some(self.range.bottom)
     }
 
     /// The XML of the part with the new columns.
