@@ -188,14 +188,12 @@ fn compare_number(
 ) -> NumberComparison {
     let changed = NumberComparison::Changed(AskReason::Changed);
     match (numbers, sent, record) {
-        (NumberReading::Missing, ..) => changed,
+        (NumberReading::Missing, ..) | (_, SentNumber::Different, _) => changed,
         (_, SentNumber::Same, _) => NumberComparison::Same,
-        (_, SentNumber::Different, _) => changed,
         (NumberReading::Damaged, ..) => NumberComparison::Unclear,
         (NumberReading::Unreadable, ..) if table.is_misread => NumberComparison::Unclear,
-        (NumberReading::Unreadable, ..) => changed,
+        (NumberReading::Unreadable, ..) | (_, _, AnswerRecord::Different) => changed,
         (_, _, AnswerRecord::Same) => NumberComparison::Same,
-        (_, _, AnswerRecord::Different) => changed,
         // Nothing is recorded of a number that failed.
         (_, _, AnswerRecord::Unknown) if table.has_all_answers && is_answered => {
             NumberComparison::Changed(AskReason::NotInState)

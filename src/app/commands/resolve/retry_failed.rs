@@ -430,6 +430,16 @@ pub(crate) fn rounded_ids_warning(scan: &ResolvedScan, retry_rules: &RetryRules)
 #[must_use]
 pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
     let (input, rows) = (input.display(), totals.rows_in);
+    let open = totals.rows(Status::Failed) + totals.rows(Status::Pending);
+    if open > 0 {
+        return tr!(
+            "{input}: nothing to retry, although {open} of {rows} rows failed or are pending: \
+             --retry does not name them; the file stays as it is",
+            input,
+            open,
+            rows
+        );
+    }
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
             | "{input}: nothing to retry: all {n} rows have definitive answers; the file stays as \

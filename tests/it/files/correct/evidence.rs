@@ -73,7 +73,8 @@ fn a_named_row_with_another_number_never_keeps_the_old_user_id() {
 fn a_rounded_user_id_of_another_number_is_not_kept() {
     let table = format!(
         "tel,{NAMES},mobile_sent\n13900000001,4.68E+17,,found,0,ok,13900000001\n\
-         13900000002,4.69E+17,,found,0,ok,13900000022\n13900000003,4.69E+17,,found,0,ok,13900000003\n"
+         13900000002,4.69E+17,,found,0,ok,13900000022\n\
+         13900000003,4.69E+17,,found,0,ok,13900000003\n"
     );
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let fixture = Fixture { file: workdir.write_file("out.csv", table), api, workdir };
@@ -227,6 +228,8 @@ fn pending_rows_that_no_status_names_are_no_success() {
     fixture.edit(&[("u00000001,,found,0,ok", ",,pending,,")]);
     assert_exit(&fixture.retry(&["--retry", "not_found"]).0, 4, &["not_found 1"]);
     assert_eq!(fixture.answers()[0].0, "pending");
+    let words = "nothing to retry, although 1 of 2 rows failed or are pending";
+    assert_exit(&fixture.retry(&["--retry", "bad_number"]).0, 4, &[words]);
 }
 
 #[test]

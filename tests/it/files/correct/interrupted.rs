@@ -12,7 +12,7 @@ use crate::support::workdir::Workdir;
 /// The rows of the list.
 const ROWS: u32 = 12;
 
-/// How far the interrupted run comes, and so whether it has asked the corrected row before.
+/// The calls of the interrupted run.
 const CALLS: usize = 7;
 
 #[test]
@@ -26,12 +26,12 @@ fn an_interrupted_run_of_any_kind_hides_no_correction() {
 
 fn check_pair(kind: &str, signal: &str) {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let list: String = (0..ROWS).map(|n| format!("139000000{n:02}\n")).collect();
-    let (input, file) =
-        (workdir.write_file("in.csv", "手机\n".to_owned() + &list), workdir.path("lr.csv"));
+    let list: Vec<_> = (0..ROWS).map(|n| format!("139000000{n:02}")).collect();
+    let input = workdir.write_file("in.csv", format!("手机\n{}\n", list.join("\n")));
+    let file = workdir.path("lr.csv");
     assert_exit(&run(&mut api.resolve(&input, &file)), 0, &[]);
-    // One row before the interruption and one behind it; the others of the last kind only make
-    // the run long enough.
+    // One row before the interruption and one behind it. A run that asks only corrected rows needs
+    // more of them to be interrupted.
     let corrected: Vec<u32> =
         if kind == "--retry-failed" { (1..ROWS).collect() } else { vec![1, 10] };
     let edited = corrected.iter().fold(fs::read_to_string(&file).unwrap(), |text, n| {
