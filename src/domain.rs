@@ -5,6 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod excel;
 pub(crate) mod expected;
 pub(crate) mod float;
+pub(crate) mod judgement;
 pub(crate) mod latency;
 pub(crate) mod number;
 pub(crate) mod outcome;

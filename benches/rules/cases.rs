@@ -133,7 +133,7 @@ fn reorder_rows(order: Vec<u64>) -> Box<dyn FnMut()> {
                 payload: (),
                 mobiles: numbers.to_vec(),
                 numbers_per_row: NonZeroUsize::MIN,
-                earlier_answers: Vec::new(),
+                judgements: Vec::new(),
                 prefetched: Prefetched::default(),
             });
         }

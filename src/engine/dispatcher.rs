@@ -19,6 +19,7 @@ use crate::api::limiter::{ClaimState, Limiter};
 use crate::api::lookup_api::LookupApi;
 use crate::api::rate::Rate;
 use crate::api::token::{AccessToken, TokenError};
+use crate::domain::judgement::Judgement;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::totals::Totals;
@@ -30,7 +31,7 @@ use crate::engine::fail_fast::FailFast;
 use crate::engine::in_flight::{
     Call, Completion, FinishedCall, FinishedTokenRequest, InFlight, TokenRequest,
 };
-use crate::engine::limits::{BATCH_ROWS, EarlierAnswer, RowBatch, RunLimits};
+use crate::engine::limits::{BATCH_ROWS, RowBatch, RunLimits};
 use crate::engine::lookup::{Abort, Action, Lookup, TokenInUse};
 use crate::engine::recent_answers::RecentAnswers;
 use crate::engine::reorder::{Answer, Chunk, ReorderBuffer};
@@ -132,12 +133,12 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         (self.emit)(&Event::RowsRead(rows.end - rows.start));
         for row in rows {
             let prefetched = prefetched.next();
-            match self.reorder.earlier_answer(row) {
-                Some(EarlierAnswer::Kept(status)) => {
+            match self.reorder.judgement(row).and_then(Judgement::kept_status) {
+                Some(status) => {
                     self.totals.rows_kept += 1;
                     self.settle(row, Answer::for_kept_row(status));
                 }
-                _ => self.resolve_row(WaitingRow { row, nth: 0 }, None, prefetched),
+                None => self.resolve_row(WaitingRow { row, nth: 0 }, None, prefetched),
             }
         }
     }

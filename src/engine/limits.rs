@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::judgement::Judgement;
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::Mobile;
-use crate::domain::outcome::Status;
 use crate::engine::backoff::RetryPolicy;
 use crate::store::disk::prefetch::Prefetched;
 
@@ -23,24 +23,13 @@ pub struct RowBatch<L> {
     /// in which they are tried.
     pub mobiles: Vec<Result<Mobile, Invalid>>,
     pub numbers_per_row: NonZeroUsize,
-    /// The answers that the rows already have, one per row; empty if the table has none yet.
-    pub earlier_answers: Vec<EarlierAnswer>,
+    /// What becomes of the answers that the rows already have, one per row; empty if the table has
+    /// none yet.
+    pub judgements: Vec<Judgement>,
     /// How many bytes of the input the rows take.
     pub source_bytes: u64,
     /// The stored answers of the numbers, if they were looked up.
     pub prefetched: Prefetched,
-}
-
-/// The answer that a row of a resolved table already has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EarlierAnswer {
-    /// The row keeps the answer with this status and is not asked.
-    Kept(Status),
-    /// The row is asked. If the run ends first, it keeps the answer with this status.
-    Retried(Status),
-    /// The row is asked, because the answer is not about its number. If the run ends first, the row
-    /// is `pending`.
-    Discarded,
 }
 
 /// The limits of a run.

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::domain::judgement::Judgement;
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
-use crate::engine::limits::{BATCH_ROWS, EarlierAnswer, RowBatch};
+use crate::engine::limits::{BATCH_ROWS, RowBatch};
 
 /// How long answered rows wait for others to fill a batch while a number waits for its call: the
 /// writer is not woken for each row.
@@ -78,7 +79,7 @@ struct OpenBatch<L> {
     mobiles: Vec<Result<Mobile, Invalid>>,
     numbers_per_row: NonZeroUsize,
     /// One per row, or empty.
-    earlier_answers: Vec<EarlierAnswer>,
+    judgements: Vec<Judgement>,
 }
 
 impl<L> Default for ReorderBuffer<L> {
@@ -96,7 +97,7 @@ impl<L> Default for ReorderBuffer<L> {
 impl<L> ReorderBuffer<L> {
     /// Adds the rows of a batch and returns their numbers.
     pub fn push(&mut self, batch: RowBatch<L>) -> Range<u64> {
-        let RowBatch { payload, mobiles, numbers_per_row, earlier_answers, .. } = batch;
+        let RowBatch { payload, mobiles, numbers_per_row, judgements, .. } = batch;
         let first_row = self.first_row + self.answers.len() as u64;
         let rows = mobiles.len() / numbers_per_row;
         if rows > 0 {
@@ -106,7 +107,7 @@ impl<L> ReorderBuffer<L> {
                 rows: 0..rows,
                 mobiles,
                 numbers_per_row,
-                earlier_answers,
+                judgements,
             });
             self.answers.extend(std::iter::repeat_n(None, rows));
         }
@@ -123,14 +124,15 @@ impl<L> ReorderBuffer<L> {
         &batch.mobiles[start..start + batch.numbers_per_row.get()]
     }
 
-    /// The answer that a row already had when it was read; `None` if its table has no answers.
+    /// What becomes of the answer that a row already had when it was read; `None` if its table has
+    /// no answers.
     ///
     /// # Panics
     /// If the row is not in the window.
     #[must_use]
-    pub fn earlier_answer(&self, row: u64) -> Option<EarlierAnswer> {
+    pub fn judgement(&self, row: u64) -> Option<Judgement> {
         let (batch, index) = self.locate(row);
-        (!batch.earlier_answers.is_empty()).then(|| batch.earlier_answers[index])
+        (!batch.judgements.is_empty()).then(|| batch.judgements[index])
     }
 
     /// The batch of a row, and the index of the row in it.
@@ -143,12 +145,8 @@ impl<L> ReorderBuffer<L> {
     /// Settles a row that is not attempted: it keeps the answer that it already had, or gets
     /// `pending`. Returns its status.
     pub fn skip(&mut self, row: u64, pending: Answer) -> Status {
-        let answer = match self.earlier_answer(row) {
-            Some(EarlierAnswer::Kept(status) | EarlierAnswer::Retried(status)) => {
-                Answer::for_kept_row(status)
-            }
-            Some(EarlierAnswer::Discarded) | None => pending,
-        };
+        let fallback = self.judgement(row).and_then(Judgement::fallback_status);
+        let answer = fallback.map_or(pending, Answer::for_kept_row);
         let status = answer.outcome.status;
         self.skipped_rows += u64::from(self.settle(row, answer));
         status
@@ -259,6 +257,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::judgement::AskReason;
     use crate::store::disk::prefetch::Prefetched;
 
     fn answer(row: u64) -> Answer {
@@ -268,22 +267,23 @@ mod tests {
     #[test]
     fn a_row_that_is_not_attempted_keeps_its_earlier_status() {
         let mut reorder = ReorderBuffer::default();
-        let batch = |earlier_answers: &[EarlierAnswer], rows| RowBatch {
+        let batch = |judgements: &[Judgement], rows| RowBatch {
             source_bytes: 0,
             payload: (),
             mobiles: vec![Err(Invalid::Empty); rows],
             numbers_per_row: NonZeroUsize::MIN,
-            earlier_answers: earlier_answers.to_vec(),
+            judgements: judgements.to_vec(),
             prefetched: Prefetched::default(),
         };
+        let reason = AskReason::Changed;
         let answers = [
-            EarlierAnswer::Kept(Status::Found),
-            EarlierAnswer::Retried(Status::Failed),
-            EarlierAnswer::Discarded,
+            Judgement::Keep(Status::Found),
+            Judgement::Ask { reason, fallback: Some(Status::Failed) },
+            Judgement::Ask { reason, fallback: None },
         ];
         reorder.push(batch(&answers, 3));
         reorder.push(batch(&[], 1));
-        let earlier = [0, 1, 2, 3].map(|row| reorder.earlier_answer(row));
+        let earlier = [0, 1, 2, 3].map(|row| reorder.judgement(row));
         assert_eq!(earlier, [Some(answers[0]), Some(answers[1]), Some(answers[2]), None]);
         let pending = Answer::new(0, Arc::new(Outcome::pending("a limit")));
         reorder.settle(0, Answer::for_kept_row(Status::Found));
@@ -327,7 +327,7 @@ mod tests {
                     payload: batch,
                     mobiles,
                     numbers_per_row,
-                    earlier_answers: Vec::new(),
+                    judgements: Vec::new(),
                     prefetched: Prefetched::default(),
                 });
                 expected.extend((0..*rows).map(|row| (batch, row)));

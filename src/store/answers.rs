@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use roaring::RoaringTreemap;
-
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
-use crate::store::disk::database::StateError;
 use crate::store::disk::disk_store::{DiskStore, Flushed};
-use crate::store::disk::prefetch::{Prefetched, Prefetcher, StoredAnswer, StoredRecords};
+use crate::store::disk::prefetch::{Prefetched, Prefetcher, StoredAnswer};
 use crate::store::disk::record::is_definitive;
+use crate::store::disk::resolved_files::FileRecords;
 use crate::store::disk::writer::WriteError;
 use crate::store::memory::MemoryStore;
 
@@ -33,15 +31,10 @@ impl Answers {
         self.disk.as_mut().map(|disk| disk.prefetchers(threads)).unwrap_or_default()
     }
 
-    /// See [`DiskStore::records`]; none without a disk store.
+    /// See [`DiskStore::file_records`]; none without a disk store.
     #[must_use]
-    pub(crate) fn records(&self) -> Option<StoredRecords> {
-        self.disk.as_ref().map(DiskStore::records)
-    }
-
-    /// See [`DiskStore::record_changed_rows`].
-    pub(crate) fn record_changed_rows(&self, rows: &RoaringTreemap) -> Result<(), StateError> {
-        self.disk.as_ref().map_or(Ok(()), |disk| disk.record_changed_rows(rows))
+    pub(crate) fn file_records(&self) -> Option<FileRecords> {
+        self.disk.as_ref().map(DiskStore::file_records)
     }
 
     /// See [`DiskStore::on_prefetched`].

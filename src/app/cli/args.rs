@@ -152,7 +152,8 @@ pub struct ResolveArgs {
     ///
     /// Asks the rows whose status is failed, pending or empty, the invalid rows whose number can be
     /// sent now, and the rows whose number is not the one that was asked. All other rows stay
-    /// unchanged, to the byte. With --output, the input file stays unchanged too
+    /// unchanged, to the byte, except that an invalid row gets the reason of the number it has now.
+    /// With --output, the input file stays unchanged too
     #[arg(
         long,
         env = "DINGMAP_RETRY_FAILED",

@@ -5,7 +5,7 @@ use std::fmt;
 
 use clap::{Arg, CommandFactory};
 
-use crate::app::cli::args::{Cli, ResolveArgs};
+use crate::app::cli::args::Cli;
 use crate::domain::outcome::Status;
 use crate::domain::redact::mask_url;
 use crate::table::write::format::TableFormat;
@@ -18,33 +18,38 @@ const CORRECTION_AGE: &str = "1d";
 
 /// The command that asks the rows of the resolved file again that failed or were corrected.
 #[must_use]
-pub(crate) fn retry_command(args: &ResolveArgs, file: &str, format: TableFormat) -> String {
-    retry(args, file, format).to_string()
+pub(crate) fn retry_command(file: &str, format: TableFormat) -> String {
+    retry(file, format).to_string()
 }
 
 /// The same for a file of which no record shows which rows were corrected: the command asks all
 /// rows with these statuses.
 #[must_use]
-pub(crate) fn unrecorded_command(
-    args: &ResolveArgs,
-    file: &str,
-    format: TableFormat,
-    statuses: &[Status],
-) -> String {
+pub(crate) fn unrecorded_command(file: &str, format: TableFormat, statuses: &[Status]) -> String {
     let names: Vec<_> = statuses.iter().map(|status| status.name()).collect();
-    let command = retry(args, file, format).without(&["retry_failed"]);
+    let command = retry(file, format).without(&["retry_failed"]);
     command.with_flag("retry", &["--retry", &names.join(",")]).to_string()
 }
 
-fn retry(args: &ResolveArgs, file: &str, format: TableFormat) -> CommandText {
+fn retry(file: &str, format: TableFormat) -> CommandText {
     let mut command = CommandText::from_args(&args_of_this_process());
     // What the output has may differ from the input: its encoding, and the sheet of a workbook.
-    // The time to start has passed.
-    let mut removed = vec!["output", "output_format", "encoding", "start_at", "flexible"];
+    // The time to start has passed, and what this run was limited to is not the task of the next.
+    let mut removed = vec![
+        "output",
+        "output_format",
+        "encoding",
+        "start_at",
+        "flexible",
+        "retry",
+        "restart",
+        "max_calls",
+        "partial",
+    ];
     if !format.is_workbook() {
         removed.push("sheet");
     }
-    if !args.retry_failed {
+    if !command.has("retry_failed") {
         command = command.with_flag("retry_failed", &["--retry-failed"]);
     }
     command.without(&removed).with_input(file)

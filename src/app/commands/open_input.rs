@@ -10,7 +10,7 @@ use tr::tr;
 use crate::app::cli::args::ResolveArgs;
 use crate::app::cli::input_args::{ContentArgs, ReaderArgs};
 use crate::app::cli::options;
-use crate::app::commands::resolve::retry_failed::{self, RecordComparison, ResolvedScan};
+use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::exit::{Exit, Failure};
 use crate::app::report::text;
 use crate::app::signals::Signals;
@@ -18,10 +18,9 @@ use crate::domain::number::cell::looks_like_mobile;
 use crate::domain::number::mobile::{DefaultRegion, NumberRules};
 use crate::domain::number::plausible::could_be_number;
 use crate::domain::redact;
-use crate::domain::rounded_id::IdSurvey;
 use crate::engine::io::retry::RetryRules;
 use crate::engine::io::row_format::{RowFormat, RowOptions};
-use crate::store::disk::prefetch::StoredRecords;
+use crate::store::disk::resolved_files::FileRecords;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::detect::header_words::{HeaderMatch, is_other_phone, match_header};
@@ -97,23 +96,42 @@ pub(crate) async fn open_interruptible(
     signals.run_blocking(open, tr!("interrupted before the first call")).await?
 }
 
-/// Compares the answers of a resolved table with those in the state. Reads the whole input.
+/// Compares the answers of a resolved table with those in the state, and scans the table again.
+/// Reads the whole input twice.
 pub(crate) async fn compare_with_state(
     args: &ResolveArgs,
     row_options: &RowOptions,
-    user_ids: IdSurvey,
-    records: StoredRecords,
+    (scan, retry_rules): (&ResolvedScan, &RetryRules),
+    records: FileRecords,
     signals: &mut Signals,
-) -> Result<RecordComparison, Failure> {
+) -> Result<(ResolvedScan, RetryRules), Failure> {
     let (path, reader, content) = (args.input.clone(), args.reader.clone(), args.content.clone());
     let (rules, row_options) = (options::number_rules(&args.numbers), row_options.clone());
+    let (user_ids, is_misread) = (scan.user_ids, scan.is_misread());
+    let retry_rules = retry_rules.clone();
     let compare = move || {
         let input = InputSpec::from_args(&path, &reader, &content, rules, &row_options);
         let source = input.open()?.source;
         let format = row_format(&row_options, &source, &path)?.with_user_ids(user_ids);
-        let retry_rules = RetryRules::new(&row_options.retry_statuses);
-        retry_failed::compare_with_state(source, &path, rules, &format, &retry_rules, &records)
-            .map_err(|error| unreadable_input(&path, error))
+        let row_records = match records.earlier_row_records() {
+            Ok(Some(row_records)) => Ok(row_records),
+            Ok(None) => retry_failed::compare_with_state(
+                source,
+                &path,
+                rules,
+                &format,
+                &retry_rules,
+                &records,
+            ),
+            Err(error) => Err(error.into()),
+        };
+        let row_records = row_records.map_err(|error| error.into_failure(&path))?;
+        let retry_rules = retry_rules.with_table(is_misread, Some(Arc::new(row_records)));
+        let source = input.open()?.source;
+        let (_, mut scan) = retry_failed::scan_resolved(source, rules, &format, &retry_rules)
+            .map_err(|error| unreadable_input(&path, error))?;
+        scan.user_ids = user_ids;
+        Ok((scan, retry_rules))
     };
     signals.run_blocking(compare, tr!("interrupted before the first call")).await?
 }

@@ -240,7 +240,19 @@ pub(crate) fn describe_run(
 
 /// The warning if the state has no record of the output, by which the next run would know it.
 #[must_use]
-pub(crate) fn unrecorded_output_warning(output: &Path, cause: &WriteError) -> String {
+pub(crate) fn unrecorded_output_warning(
+    output: &Path,
+    has_default_name: bool,
+    cause: &WriteError,
+) -> String {
+    if !has_default_name {
+        return tr!(
+            "{output} is written, but the state file could not record that: {cause}. A later \
+             --retry-failed may not recognize all numbers that were changed in it",
+            output = output.display(),
+            cause
+        );
+    }
     tr!(
         "{output} is written, but the state file could not record that: {cause}. The next run \
          without --output will keep it as an edited file beside its own",

@@ -180,7 +180,9 @@ impl Mobile {
         u16::from_be_bytes([high, low])
     }
 
-    fn national_number(self) -> String {
+    /// All digits without the country code.
+    #[must_use]
+    pub(crate) fn national_number(self) -> String {
         let [.., length] = (self.0 >> 50 & 15).to_be_bytes();
         let length = usize::from(length);
         format!("{:0length$}", self.0 & ((1 << 50) - 1))

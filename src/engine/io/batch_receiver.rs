@@ -51,7 +51,7 @@ mod tests {
             payload,
             mobiles: Vec::new(),
             numbers_per_row: NonZeroUsize::MIN,
-            earlier_answers: Vec::new(),
+            judgements: Vec::new(),
             prefetched: Prefetched::default(),
         }
     }

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
+use crate::domain::judgement::Judgement;
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::invalid::{Invalid, InvalidKind};
 use crate::domain::number::mobile::NumberRules;
@@ -18,7 +19,7 @@ use crate::domain::outcome::{InvalidStatus, RowStatusError};
 use crate::engine::io::batch_receiver::{BatchResult, RoundRobinReceiver};
 use crate::engine::io::retry::RetryRules;
 use crate::engine::io::row_format::RowFormat;
-use crate::engine::limits::{BATCH_ROWS, EarlierAnswer, RowBatch};
+use crate::engine::limits::{BATCH_ROWS, RowBatch};
 use crate::store::disk::prefetch::Prefetcher;
 use crate::table::raw::batch::Batch;
 use crate::table::source::{Source, SourceError};
@@ -137,23 +138,23 @@ pub(crate) fn parse_batch(
         NonZeroUsize::new(format.number_cells.count()).unwrap_or(NonZeroUsize::MIN);
     let mut number_cells = Vec::with_capacity(batch.len() * numbers_per_row.get());
     let mut mobiles = Vec::with_capacity(number_cells.capacity());
-    let mut earlier_answers = Vec::new();
+    let mut judgements = Vec::new();
     for row in 0..batch.len() {
-        let earlier = retry_rules
-            .map(|retry| retry.earlier_answer(format, &batch, row, rules))
+        let judgement = retry_rules
+            .map(|retry| retry.judge_row(format, &batch, row, rules))
             .transpose()
             .map_err(|cause| status_error(format, &batch, row, cause))?;
-        let is_asked = !matches!(earlier, Some(EarlierAnswer::Kept(_)));
+        let is_kept = judgement.and_then(Judgement::kept_status).is_some();
         let mut push = |number: Result<NumberCell, Invalid>| {
             number_cells.push(number.as_ref().copied().map_err(Invalid::kind));
             mobiles.push(number.map(|number| number.mobile));
         };
-        if is_asked {
-            format.number_cells.parse(&batch, row, rules).for_each(&mut push);
-        } else {
+        if is_kept {
             (0..numbers_per_row.get()).for_each(|_| push(Err(Invalid::Empty)));
+        } else {
+            format.number_cells.parse(&batch, row, rules).for_each(&mut push);
         }
-        earlier_answers.extend(earlier);
+        judgements.extend(judgement);
     }
     let prefetched = prefetcher.map(|prefetcher| {
         prefetcher.look_up(mobiles.iter().map(|mobile| mobile.as_ref().ok().copied()))
@@ -163,7 +164,7 @@ pub(crate) fn parse_batch(
         payload: ParsedBatch { batch, number_cells },
         mobiles,
         numbers_per_row,
-        earlier_answers,
+        judgements,
         prefetched: prefetched.unwrap_or_default(),
     }))
 }

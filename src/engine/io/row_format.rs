@@ -7,7 +7,7 @@ use crate::domain::excel;
 use crate::domain::expected::Expected;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{InvalidStatus, Outcome, Status};
-use crate::domain::rounded_id::IdSurvey;
+use crate::domain::rounded_id::{IdSurvey, may_be_rounded};
 use crate::domain::shard::Shard;
 use crate::engine::io::unresolved::RowOrigin;
 use crate::table::detect::columns::{
@@ -213,16 +213,30 @@ impl RowFormat {
         cells.into_iter().flat_map(|cell| cell.split(';')).map(str::trim)
     }
 
-    /// Whether a row has the user ids of `outcome`.
+    /// Whether a row has the user ids of `outcome`, rounded or not.
     #[must_use]
     pub(crate) fn has_user_ids(&self, batch: &Batch, row: usize, outcome: &Outcome) -> bool {
-        let ids = |text: &str| -> BTreeSet<String> {
-            let ids = text.split(';').map(str::trim).filter(|id| !id.is_empty());
-            ids.map(str::to_owned).collect()
-        };
-        let [userid, exclusive] =
-            USER_IDS.map(|index| ids(excel::unprotect(self.extra_cell(batch, row, index).trim())));
-        userid == ids(&outcome.userid) && exclusive == ids(&outcome.exclusive_ids)
+        let of_row = USER_IDS.map(|index| self.extra_cell(batch, row, index));
+        of_row.into_iter().zip([&outcome.userid, &outcome.exclusive_ids]).all(|(cell, ids)| {
+            let ids: BTreeSet<_> = split_ids(ids).collect();
+            let cell: BTreeSet<_> = split_ids(excel::unprotect(cell.trim())).collect();
+            let is_rounded_id = |id: &&str| {
+                self.user_ids.is_rounded(id) && ids.iter().any(|of| may_be_rounded(id, of))
+            };
+            cell == ids
+                || (cell.len() == ids.len()
+                    && cell.iter().all(|id| ids.contains(id) || is_rounded_id(id)))
+        })
+    }
+
+    /// The user ids that a row has, as they were written.
+    pub(crate) fn written_user_ids<'a>(
+        &self,
+        batch: &'a Batch,
+        row: usize,
+    ) -> impl Iterator<Item = &'a str> {
+        let cells = USER_IDS.map(|index| self.extra_cell(batch, row, index));
+        cells.into_iter().flat_map(|cell| split_ids(excel::unprotect(cell.trim())))
     }
 
     /// The number of a row as an earlier run sent it, if the table has that column.
@@ -287,4 +301,9 @@ impl RowFormat {
         let cell = batch.cells(row).nth(self.number_cells.count() + index);
         cell.unwrap_or_else(|| unreachable!("row {row} has no cell {index} after its numbers"))
     }
+}
+
+/// The ids of a cell, which are joined by `;`.
+pub(crate) fn split_ids(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split(';').map(str::trim).filter(|id| !id.is_empty())
 }

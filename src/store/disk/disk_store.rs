@@ -6,17 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use roaring::RoaringTreemap;
-
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::store::disk::database::{State, StateError};
 use crate::store::disk::output_records;
 use crate::store::disk::prefetch::{
-    CloseGuard, CommittedAnswers, Prefetched, Prefetcher, StoredAnswer, StoredRecords,
+    CloseGuard, CommittedAnswers, Prefetched, Prefetcher, StoredAnswer,
 };
 use crate::store::disk::record::AnswerRecord;
-use crate::store::disk::resolved_files;
+use crate::store::disk::resolved_files::{self, FileRecords};
 use crate::store::disk::sessions::{Session, finish_session};
 use crate::store::disk::writer::{AnswerWriter, QUEUE_CAPACITY, WriteError};
 use crate::store::freshness::{Freshness, MaxAges};
@@ -109,22 +107,9 @@ impl DiskStore {
         (0..threads).map(prefetcher).collect()
     }
 
-    /// Looks up the answers of any age, by which a resolved file is judged.
-    pub(crate) fn records(&self) -> StoredRecords {
-        let freshness = Freshness { first_session: 0, max_ages: MaxAges::default() };
-        StoredRecords(Prefetcher {
-            state: self.close_guard.shared_state(),
-            session: self.session.clone(),
-            freshness,
-            clock: self.clock,
-            progress: self.writer.progress(),
-            worker: 0,
-        })
-    }
-
-    /// Records the rows that this run asks because their numbers were changed.
-    pub(crate) fn record_changed_rows(&self, rows: &RoaringTreemap) -> Result<(), StateError> {
-        resolved_files::record_changed_rows(&self.state, &self.session, rows)
+    /// What the state has about a resolved file.
+    pub(crate) fn file_records(&self) -> FileRecords {
+        FileRecords { state: Arc::clone(&self.state), session: self.session.clone() }
     }
 
     /// Takes a prefetched batch whose turn has come. Returns its answers, one per number, or
@@ -251,7 +236,9 @@ impl Flushed {
         let record = || -> Result<(), StateError> {
             let transaction = self.state.database.begin_write()?;
             if has_all_answers {
-                resolved_files::record_written(&transaction, path, self.session.scope)?;
+                resolved_files::record_written(&transaction, path, &self.session)?;
+            } else {
+                resolved_files::forget_written(&transaction, path)?;
             }
             if let Some(digest) = digest {
                 output_records::record(&transaction, path, digest)?;
@@ -265,9 +252,14 @@ impl Flushed {
     /// Finishes the run, whose output is complete. After an error the run is still unfinished, and
     /// its answers would be used again.
     pub fn finish(self) -> Result<(), WriteError> {
-        finish_session(&self.state, &self.session)
-            .and_then(|()| resolved_files::forget_changed_rows(&self.state, &self.session))
-            .map_err(|error| WriteError(error.to_string()))
+        let finish = || -> Result<(), StateError> {
+            let transaction = self.state.database.begin_write()?;
+            finish_session(&transaction, &self.session)?;
+            resolved_files::forget_row_records(&transaction, &self.session)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        finish().map_err(|error| WriteError(error.to_string()))
     }
 }
 

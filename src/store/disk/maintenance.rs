@@ -8,6 +8,7 @@ use crate::domain::number::mobile::{MainlandFormat, Mobile};
 use crate::domain::outcome::Status;
 use crate::store::disk::database::{ANSWERS, RUNS, SCOPES, State, StateError};
 use crate::store::disk::record::AnswerRecord;
+use crate::store::disk::resolved_files;
 use crate::store::disk::sessions::{UnfinishedRun, from_json, to_json};
 use crate::store::scope::Scope;
 
@@ -129,6 +130,10 @@ pub(crate) fn forget(state: &State, filter: &AnswerFilter) -> Result<u64, StateE
         }
     }
     drop(runs);
+    // These files may have answers that the state does not have any more.
+    if all_of_app || forgotten > 0 {
+        resolved_files::forget_scopes(&transaction, &apps, all_of_app)?;
+    }
     transaction.commit()?;
     Ok(forgotten)
 }

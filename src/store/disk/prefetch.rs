@@ -1,17 +1,14 @@
 //! Looks up stored answers: in one commit, and on threads ahead of the run.
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{ReadOnlyTable, ReadableDatabase};
-use roaring::RoaringTreemap;
 
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::store::disk::database::{ANSWERS, State, StateError};
 use crate::store::disk::record::{AnswerKey, AnswerRecord};
-use crate::store::disk::resolved_files;
-use crate::store::disk::sessions::{EarlierRun, Session};
+use crate::store::disk::sessions::Session;
 use crate::store::disk::writer::{CommitProgress, WriteError};
 use crate::store::freshness::Freshness;
 
@@ -104,43 +101,6 @@ pub struct Prefetcher {
     pub(crate) progress: Arc<CommitProgress>,
     /// The index of the thread.
     pub(crate) worker: usize,
-}
-
-/// What the state has about a resolved file: answers of any age, and what an interrupted run of it
-/// has decided.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredRecords(pub(crate) Prefetcher);
-
-impl StoredRecords {
-    /// The answers to numbers, whatever their age; `None` if the state cannot be read, which ends
-    /// the run.
-    #[must_use]
-    pub(crate) fn look_up(&self, numbers: &[Mobile]) -> Option<Vec<Option<Arc<Outcome>>>> {
-        let found = self.0.look_up(numbers.iter().copied().map(Some)).answers;
-        let outcome = |answer: Option<StoredAnswer>| answer.map(|answer| answer.outcome);
-        (found.len() == numbers.len()).then(|| found.into_iter().map(outcome).collect())
-    }
-
-    /// Whether a run of the same app was the last one to write this file.
-    #[must_use]
-    pub(crate) fn has_written(&self, path: &Path) -> bool {
-        let scope = self.0.session.scope;
-        self.with_state(|state| resolved_files::was_written(state, path, scope)).unwrap_or(false)
-    }
-
-    /// The rows that this run asks because their numbers were changed, if it was interrupted.
-    #[must_use]
-    pub(crate) fn decided_rows(&self) -> Option<RoaringTreemap> {
-        let is_resumed = matches!(self.0.session.earlier, EarlierRun::Resumed { .. });
-        let rows = || self.with_state(|state| resolved_files::changed_rows(state, &self.0.session));
-        is_resumed.then(rows).flatten()
-    }
-
-    fn with_state<T>(&self, read: impl FnOnce(&State) -> Result<T, StateError>) -> Option<T> {
-        let guard = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
-        let state = guard.as_ref()?;
-        read(state).inspect_err(|error| self.0.progress.fail(WriteError(error.to_string()))).ok()
-    }
 }
 
 /// The result of one lookup ahead; empty if there was none.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use redb::{ReadableDatabase, ReadableTable, Table};
+use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use tr::tr;
 
@@ -164,24 +164,23 @@ pub fn preview_session(
 }
 
 /// Finishes a run whose output is complete. Runs that it may have inherited from are not inherited
-/// again. After an error the run is still unfinished.
-pub(crate) fn finish_session(state: &State, session: &Session) -> Result<(), StateError> {
-    let transaction = state.database.begin_write()?;
-    {
-        let mut table = transaction.open_table(RUNS)?;
-        let mut runs = runs_in_scope(&table, session.scope)?;
-        table.remove((session.scope, &*session.fingerprint))?;
-        runs.remove(&session.fingerprint);
-        for (fingerprint, run) in &mut runs {
-            // A run whose last session is before `first_session` gave no answers to this run.
-            let in_reach = run.sessions.last().is_some_and(|last| *last >= session.first_session);
-            if !run.inherited && in_reach {
-                run.inherited = true;
-                table.insert((session.scope, fingerprint.as_str()), &*to_json(run)?)?;
-            }
+/// again. Until the transaction is committed the run is still unfinished.
+pub(crate) fn finish_session(
+    transaction: &WriteTransaction,
+    session: &Session,
+) -> Result<(), StateError> {
+    let mut table = transaction.open_table(RUNS)?;
+    let mut runs = runs_in_scope(&table, session.scope)?;
+    table.remove((session.scope, &*session.fingerprint))?;
+    runs.remove(&session.fingerprint);
+    for (fingerprint, run) in &mut runs {
+        // A run whose last session is before `first_session` gave no answers to this run.
+        let in_reach = run.sessions.last().is_some_and(|last| *last >= session.first_session);
+        if !run.inherited && in_reach {
+            run.inherited = true;
+            table.insert((session.scope, fingerprint.as_str()), &*to_json(run)?)?;
         }
     }
-    transaction.commit()?;
     Ok(())
 }
 
@@ -284,7 +283,9 @@ mod tests {
         }
 
         fn finish(&self, session: &Session) {
-            finish_session(&self.state, session).unwrap();
+            let transaction = self.state.database.begin_write().unwrap();
+            finish_session(&transaction, session).unwrap();
+            transaction.commit().unwrap();
         }
     }
 

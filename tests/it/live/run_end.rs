@@ -60,7 +60,7 @@ fn simulate(
                 payload: (),
                 mobiles: numbers,
                 numbers_per_row: NonZeroUsize::MIN,
-                earlier_answers: Vec::new(),
+                judgements: Vec::new(),
                 prefetched: Prefetched::default(),
             })))
             .unwrap();

@@ -391,7 +391,7 @@ fn simulate(
                     payload: (),
                     mobiles: numbers,
                     numbers_per_row: per_row,
-                    earlier_answers: earlier,
+                    judgements: earlier,
                     prefetched: Prefetched::default(),
                 });
                 let ends = batch.is_none();

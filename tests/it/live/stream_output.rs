@@ -46,7 +46,7 @@ fn simulate(
                     payload: (),
                     mobiles: numbers,
                     numbers_per_row: per_row,
-                    earlier_answers: vec![],
+                    judgements: vec![],
                     prefetched: Prefetched::default(),
                 };
                 sender.send(Ok(Some(batch))).await.unwrap();

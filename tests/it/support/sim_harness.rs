@@ -107,7 +107,7 @@ pub(crate) async fn run_numbers<R: LookupApi>(
                 payload: (),
                 mobiles: numbers.to_vec(),
                 numbers_per_row: NonZeroUsize::MIN,
-                earlier_answers: Vec::new(),
+                judgements: Vec::new(),
                 prefetched: Prefetched::default(),
             };
             let _ = sender.send(Ok(Some(batch))).await;

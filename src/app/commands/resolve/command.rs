@@ -1,7 +1,6 @@
 //! `dingmap resolve`: the stages of a run, from the flags to the run loop.
 
 use std::fs::File;
-use std::mem;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use crate::app::commands::resolve::in_place::{self, Original};
 use crate::app::commands::resolve::join_quota::{self, SharedServer};
 use crate::app::commands::resolve::open_state::{self, RunFailure, Stage};
 use crate::app::commands::resolve::outputs;
-use crate::app::commands::resolve::retry_failed::{self, RecordComparison, ResolvedScan};
+use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, RunLoop};
 use crate::app::commands::resolve::start_at;
 use crate::app::commands::workbook_copy::{append_task, check_copy, prepare_copy};
@@ -146,17 +145,23 @@ async fn run_stages(
     }
     // What there is to ask may depend on the state, which needs the app's key, but no more.
     let early_access = input.read_early_access(args, signals).await?;
-    if let Some(scan) = input.take_scan_without_retries(args) {
+    if matches!(early_access, EarlyAccess::Unneeded)
+        && let Some(scan) = input.resolved_scan.take()
+    {
         if server.is_some() {
             terminal.print(&summary.details.detected);
         }
-        return Ok(finish::finish_without_calls(args, terminal, scan, summary));
+        let exit = finish::finish_without_calls(args, terminal, scan, &input.retry_rules, summary);
+        return Ok(exit);
     }
     let answered = (!options.row_options.has_answers)
         .then(|| retry_failed::answered_warning(&args.input, input.source.header()))
         .flatten();
     let uncompared = retry_failed::uncompared_warning(&options.row_options, &input.source);
-    let rounded = input.resolved_scan.as_ref().and_then(retry_failed::rounded_ids_warning);
+    let rounded = input
+        .resolved_scan
+        .as_ref()
+        .and_then(|scan| retry_failed::rounded_ids_warning(scan, &input.retry_rules));
     let unscanned = input.unscanned_warning(args);
     for warning in options
         .warning
@@ -178,7 +183,7 @@ async fn run_stages(
     let outputs = open_outputs(args, &options, &input, copy_plan, signals).await?;
     let access = match early_access {
         EarlyAccess::Read(access) => *access,
-        EarlyAccess::NotRead => read_access(args, signals).await?,
+        EarlyAccess::NotRead | EarlyAccess::Unneeded => read_access(args, signals).await?,
     };
     let total_rows = input.total_rows();
     let state =
@@ -193,15 +198,19 @@ async fn run_stages(
     summary.record_endpoint(&api.base_url);
     let answers = open_state::open_state(state, signals, terminal).await?;
     input.compare_with_state(args, &options, &answers, signals).await?;
-    if let Some(scan) = input.take_scan_without_retries(args) {
+    if input.changes_no_row()
+        && is_in_place(args)
+        && let Some(scan) = input.resolved_scan.take()
+    {
         open_state::flush(answers, signals).await?.finish_session()?;
-        return Ok(finish::finish_without_calls(args, terminal, scan, summary));
+        let exit = finish::finish_without_calls(args, terminal, scan, &input.retry_rules, summary);
+        return Ok(exit);
     }
     if let Some(scan) = &input.resolved_scan {
-        if let Some(reasons) = retry_failed::describe_reasons(scan) {
+        if let Some(reasons) = retry_failed::describe_reasons(scan, &input.retry_rules) {
             terminal.print(&reasons);
         }
-        if let Some(warning) = retry_failed::unjudged_warning(scan, &input.retry_rules) {
+        for warning in scan.unjudged_warnings(&input.retry_rules) {
             terminal.print_always(Level::Warning, &warning);
             summary.details.warnings.push(warning);
         }
@@ -266,44 +275,41 @@ impl Input {
     /// The rows that may need a call, if they were counted.
     fn open_rows(&self) -> Option<u64> {
         match &self.resolved_scan {
-            Some(scan) => Some(scan.rows_to_retry()),
+            Some(scan) => Some(scan.judge(&self.retry_rules).rows_to_ask),
             None => self.total_rows(),
         }
     }
 
-    /// The scan of a table that has nothing to retry and is to be rewritten in place: it needs no
-    /// credentials and is not written again.
-    fn take_scan_without_retries(&mut self, args: &ResolveArgs) -> Option<ResolvedScan> {
-        self.resolved_scan
-            .take_if(|scan| scan.rows_to_retry() == 0 && !scan.needs_records() && is_in_place(args))
+    /// Whether a resolved table was scanned and stays as it is.
+    fn changes_no_row(&self) -> bool {
+        let Some(scan) = &self.resolved_scan else { return false };
+        let judged = scan.judge(&self.retry_rules);
+        judged.rows_to_ask == 0 && judged.rows_to_update == 0
     }
 
-    /// Reads the credentials if only the state can show whether there is something to retry.
-    /// Without credentials the state cannot show it.
+    /// Reads the credentials if only the state can show whether a table that is to be rewritten in
+    /// place has something to ask. Without credentials the state cannot show it, and a table
+    /// without anything to ask needs none.
     async fn read_early_access(
-        &mut self,
+        &self,
         args: &ResolveArgs,
         signals: &mut Signals,
     ) -> Result<EarlyAccess, Failure> {
         let Some(scan) = &self.resolved_scan else { return Ok(EarlyAccess::NotRead) };
-        if !scan.needs_records() {
-            self.conclude(None);
+        if !is_in_place(args) || scan.judge(&self.retry_rules).rows_to_ask > 0 {
             return Ok(EarlyAccess::NotRead);
         }
-        if scan.rows_to_retry() > 0 || !is_in_place(args) {
-            return Ok(EarlyAccess::NotRead);
+        if self.changes_no_row() && !scan.needs_records(&self.retry_rules) {
+            return Ok(EarlyAccess::Unneeded);
         }
         match read_access(args, signals).await {
             Ok(access) => Ok(EarlyAccess::Read(Box::new(access))),
             Err(failure) if matches!(failure.exit, Exit::Interrupted(_)) => Err(failure),
-            Err(_) => {
-                self.conclude(None);
-                Ok(EarlyAccess::NotRead)
-            }
+            Err(_) => Ok(EarlyAccess::Unneeded),
         }
     }
 
-    /// Decides which rows of a resolved table are asked again, as far as that depends on the state.
+    /// Reads what the state says about the rows of a resolved table.
     async fn compare_with_state(
         &mut self,
         args: &ResolveArgs,
@@ -311,35 +317,23 @@ impl Input {
         answers: &Answers,
         signals: &mut Signals,
     ) -> Result<(), Failure> {
-        let Some(scan) = self.resolved_scan.as_mut().filter(|scan| !scan.is_concluded) else {
+        let Some(scan) = &self.resolved_scan else { return Ok(()) };
+        let Some(records) =
+            answers.file_records().filter(|_| scan.needs_records(&self.retry_rules))
+        else {
             return Ok(());
         };
-        let Some(records) = answers.records() else {
-            self.conclude(None);
-            return Ok(());
-        };
-        if let Some(rows) = records.decided_rows() {
-            scan.conclude_as_decided(&rows);
-            self.retry_rules = mem::take(&mut self.retry_rules).with_changed_rows(rows);
-            return Ok(());
-        }
-        let (row_options, user_ids) = (&options.row_options, scan.user_ids);
-        let comparison =
-            open_input::compare_with_state(args, row_options, user_ids, records, signals).await?;
-        let rows = self.conclude(Some(comparison));
-        answers.record_changed_rows(&rows).map_err(|error| Failure::from_error(Exit::Error, error))
-    }
-
-    fn conclude(&mut self, comparison: Option<RecordComparison>) -> RoaringTreemap {
-        let Some(scan) = &mut self.resolved_scan else { return RoaringTreemap::new() };
-        let rows = scan.conclude(comparison);
-        self.retry_rules = mem::take(&mut self.retry_rules).with_changed_rows(rows.clone());
-        rows
+        let known = (scan, &self.retry_rules);
+        let (scan, retry_rules) =
+            open_input::compare_with_state(args, &options.row_options, known, records, signals)
+                .await?;
+        (self.resolved_scan, self.retry_rules) = (Some(scan), retry_rules);
+        Ok(())
     }
 
     /// The rows, by number, that keep their answers, although these may not be about their numbers.
     fn unjudged_rows(&self) -> RoaringTreemap {
-        self.resolved_scan.as_ref().map(|scan| scan.unjudged_rows().clone()).unwrap_or_default()
+        self.resolved_scan.as_ref().map(|scan| scan.unjudged_rows.clone()).unwrap_or_default()
     }
 
     fn unscanned_warning(&self, args: &ResolveArgs) -> Option<String> {
@@ -351,6 +345,8 @@ impl Input {
 /// The credentials and the endpoint, if they were read before the outputs were opened.
 enum EarlyAccess {
     NotRead,
+    /// The table has nothing to ask.
+    Unneeded,
     /// `None` for the built-in sandbox.
     Read(Box<Option<ApiConfig>>),
 }
@@ -375,7 +371,10 @@ async fn open_input(
     }
     let format = open_input::row_format(&options.row_options, &source, &args.input)?
         .with_user_ids(resolved_scan.as_ref().map(|scan| scan.user_ids).unwrap_or_default());
-    let retry_rules = RetryRules::new(&options.row_options.retry_statuses);
+    let mut retry_rules = RetryRules::new(&options.row_options.retry_statuses);
+    if let Some(scan) = &resolved_scan {
+        retry_rules = retry_rules.with_table(scan.is_misread(), None);
+    }
     let input = Input { source, format, retry_rules, prescan, resolved_scan, original, origin };
     // Hashing reads the input once more: only on request, and not from a pipe.
     let is_reported = options.targets.summary.is_some() || options.targets.report.is_some();

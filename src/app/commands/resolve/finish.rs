@@ -76,16 +76,18 @@ pub(crate) fn finish_without_calls(
     args: &ResolveArgs,
     terminal: &Terminal,
     scan: ResolvedScan,
+    retry_rules: &RetryRules,
     summary: &mut RunSummary,
 ) -> Exit {
-    let totals = scan.totals.clone();
+    let mut totals = scan.totals.clone();
+    totals.rows_kept = totals.rows_in;
     summary.record_totals(&totals);
-    if let Some(warning) = retry_failed::unjudged_warning(&scan, &RetryRules::new(&args.retry)) {
+    for warning in scan.unjudged_warnings(retry_rules) {
         terminal.print_always(Level::Warning, &warning);
         summary.details.warnings.push(warning);
     }
-    let is_judged = scan.unjudged_rows().is_empty();
-    let unresolved = retry_failed::mark_unjudged(scan.unresolved.clone(), scan.unjudged_rows());
+    let is_judged = scan.unjudged_rows.is_empty();
+    let unresolved = retry_failed::mark_unjudged(scan.unresolved.clone(), &scan.unjudged_rows);
     summary.record_unresolved(unresolved);
     let row_stats = scan.row_stats;
     terminal.print(&retry_failed::nothing_to_retry(&totals, &args.input, is_judged));
@@ -133,15 +135,13 @@ pub(crate) async fn finish(
     let is_finished = matches!(end, RunEnd::Finished);
     let written = setup.output_file().filter(|_| is_written);
     let digest = completed.replaced.digest.as_ref();
-    let unrecorded = written
-        .and_then(|path| {
-            // A second try asks only some numbers.
-            let has_all_answers =
-                !setup.args.retry_failed || flushed.has_written(&setup.args.input);
-            Some((path, flushed.record_output(path, digest, has_all_answers).err()?))
-        })
-        // Without a digest, the next run only knows less about a corrected file.
-        .filter(|_| digest.is_some());
+    let unrecorded = written.and_then(|path| {
+        // A second try asks only some numbers.
+        let has_all_answers =
+            if setup.args.retry_failed { flushed.has_written(&setup.args.input) } else { Ok(true) };
+        let record = |has_all| flushed.record_output(path, digest, has_all);
+        Some((path, has_all_answers.and_then(record).err()?))
+    });
     // Also if the output is not recorded: its answers are complete.
     let finished = if is_finished { flushed.finish_session() } else { Ok(()) };
     setup.report(&totals, &row_stats, started_at.elapsed(), is_finished, is_written, summary);
@@ -150,7 +150,7 @@ pub(crate) async fn finish(
     }
     setup.report_losses(&totals, is_written, &completed, summary);
     if let Some((path, error)) = unrecorded {
-        setup.warn(text::unrecorded_output_warning(path, &error), summary);
+        setup.warn(text::unrecorded_output_warning(path, digest.is_some(), &error), summary);
     }
     finished?;
     // The next run continues from answers in the input itself, with or without a state.
@@ -211,7 +211,9 @@ fn is_as_recorded(path: &Path, answers: &FlushedAnswers) -> bool {
 /// The exit status of a run that wrote its output.
 fn exit_status(args: &ResolveArgs, totals: &Totals) -> Exit {
     let has_unwanted = args.fail_on == Some(FailOn::NotFound) && totals.rows(Status::NotFound) > 0;
-    if totals.rows(Status::Failed) > 0 || has_unwanted { Exit::RowsFailed } else { Exit::Success }
+    // `--retry` may leave pending rows as they are.
+    let is_open = |status: &Status| status.is_retryable() && totals.rows(*status) > 0;
+    if Status::ALL.iter().any(is_open) || has_unwanted { Exit::RowsFailed } else { Exit::Success }
 }
 
 impl RunSetup<'_> {
@@ -270,7 +272,7 @@ impl RunSetup<'_> {
             .filter(|_| is_written && self.is_output_rereadable);
         let retry_command = output_file
             .as_deref()
-            .map(|file| rerun::retry_command(self.args, file, self.targets.output_format));
+            .map(|file| rerun::retry_command(file, self.targets.output_format));
         let is_recorded = self.has_sent_numbers || self.state_kind != StateKind::None;
         let asked: Vec<_> = Status::ALL
             .into_iter()
@@ -279,7 +281,7 @@ impl RunSetup<'_> {
         let unrecorded_command =
             output_file.as_deref().filter(|_| !is_recorded && !asked.is_empty()).map(|file| {
                 let format = self.targets.output_format;
-                rerun::unrecorded_command(self.args, file, format, &asked)
+                rerun::unrecorded_command(file, format, &asked)
             });
         // An input that was rewritten in place, a pipe, or a shard is not corrected at its source.
         let can_read_again = self.total_rows.is_some() && !self.args.retry_failed;

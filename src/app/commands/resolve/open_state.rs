@@ -21,6 +21,7 @@ use crate::app::commands::state::messages::{StateKind, resume_message, state_fai
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::{Level, Terminal};
 use crate::app::signals::Signals;
+use crate::engine::io::retry::RetryRules;
 use crate::store::answers::Answers;
 use crate::store::disk::database::{State, StateError};
 use crate::store::disk::disk_store::{DiskStore, Flushed, wall_secs};
@@ -90,7 +91,14 @@ pub(crate) async fn plan_state(
 ) -> Result<Option<StateOptions>, Failure> {
     let location = run_state_path(&args.state, access.is_none(), |name| std::env::var_os(name))?;
     let Some(location) = location else { return Ok(None) };
-    let fingerprint = start_fingerprint(&args.reader, &args.numbers, &args.sharding, source);
+    let mut fingerprint = start_fingerprint(&args.reader, &args.numbers, &args.sharding, source);
+    // An ordinary run has the fingerprint of earlier versions.
+    if args.retry_failed {
+        let rules = RetryRules::new(&args.retry);
+        for status in rules.statuses() {
+            fingerprint = fingerprint.with("retry", status.name().as_bytes());
+        }
+    }
     let input = args.input.clone();
     let finish = move || finish_fingerprint(fingerprint, &input, total_rows.is_some());
     let fingerprint =
@@ -352,8 +360,14 @@ impl FlushedAnswers {
     }
 
     /// Whether the state has the answers to all numbers of a resolved file.
-    pub(crate) fn has_written(&self, path: &Path) -> bool {
-        matches!(self, Self::OnDisk(session) if session.has_written(path).unwrap_or(false))
+    pub(crate) fn has_written(&self, path: &Path) -> Result<bool, WriteError> {
+        match self {
+            Self::OnDisk(session) => {
+                session.has_written(path).map_err(|error| WriteError(error.to_string()))
+            }
+            Self::NotKept => Ok(false),
+            Self::Failed(error) => Err(error.clone()),
+        }
     }
 
     /// Records what was written to the output, if `digest` is known, and whether the state has the

@@ -1,7 +1,7 @@
 //! `resolve --retry-failed`: scans a resolved table for the rows that are called again, because of
 //! their status or because their number is not the one that was asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::path::Path;
 
@@ -12,31 +12,36 @@ use crate::app::cli::args::ResolveArgs;
 use crate::app::exit::{Exit, Failure};
 use crate::app::report::text::input_name;
 use crate::app::report::unresolved_list::describe_origin;
+use crate::domain::judgement::{
+    AnswerRecord, AskReason, Judgement, NumberReading, RowFacts, SentNumber, is_answer,
+};
 use crate::domain::number::mobile::NumberRules;
 use crate::domain::outcome::Status;
 use crate::domain::rounded_id::IdSurvey;
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::Totals;
 use crate::engine::io::reader::{self, ReaderError};
-use crate::engine::io::retry::{self, RecordMatch, RetryRules, RowDecision};
+use crate::engine::io::retry::{self, ExaminedRow, RetryRules};
 use crate::engine::io::row_format::{MissingColumn, RowFormat, RowOptions};
 use crate::engine::io::unresolved::{SharedUnresolved, UnresolvedRows};
 use crate::engine::io::writer;
-use crate::store::disk::prefetch::StoredRecords;
+use crate::store::disk::database::StateError;
+use crate::store::disk::resolved_files::{FileRecords, RowRecords};
 use crate::table::detect::columns::{ANSWER_COLUMNS, EXPECTED_COLUMN, SENT_COLUMN, is_same_name};
 use crate::table::header::Header;
 use crate::table::prescan::Prescan;
-use crate::table::raw::batch::Batch;
 use crate::table::source::{Source, SourceError};
 use crate::table::write::format::TableFormat;
 
 /// Most rows that a message lists.
 const MAX_LISTED: usize = 10;
+/// Most rows whose user ids are looked for among all answers. A person corrects fewer.
+const MAX_IDS: usize = 1000;
 
-/// The answers of a resolved table.
+/// The rows of a resolved table, before the first call.
 #[derive(Debug, Default)]
 pub(crate) struct ResolvedScan {
-    /// Rows that are called again count as failed.
+    /// As if every row kept its answer.
     pub totals: Totals,
     /// Of the rows that keep their answers.
     pub row_stats: RowStats,
@@ -44,136 +49,110 @@ pub(crate) struct ResolvedScan {
     pub user_ids: IdSurvey,
     /// The rows that keep their answers and have no user id.
     pub unresolved: UnresolvedRows,
-    /// How many rows are asked again, and why.
-    pub reasons: RetryReasons,
-    /// Rows that the API answered.
-    answered_rows: u64,
-    /// Rows whose answer is about their number or not: the state may show it.
-    unrecorded: RowSample,
-    /// Rows whose number cannot be asked.
-    unreadable: RowSample,
-    /// Rows whose number a spreadsheet rounded.
-    rounded: RowSample,
-    /// Rows that keep their answers, although these may not be about their numbers.
-    unjudged: RowSample,
-    /// Whether it is decided which rows keep their answers.
-    pub is_concluded: bool,
+    /// The rows, by number, that keep their answers, although these may not be about their numbers.
+    pub unjudged_rows: RoaringTreemap,
+    /// The rows by what decides about them.
+    groups: BTreeMap<(RowFacts, SentNumber, AnswerRecord), RowSample>,
 }
 
-/// How many rows are asked again, and why.
+/// What becomes of the rows of a resolved table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RetryReasons {
-    by_status: [u64; Status::ALL.len()],
+pub(crate) struct ScanJudgement {
+    pub rows_to_ask: u64,
+    /// Invalid rows that get another reason.
+    pub rows_to_update: u64,
     pub rounded_ids: u64,
+    by_status: [u64; Status::ALL.len()],
     no_status: u64,
     corrected: u64,
     changed: u64,
+    not_in_state: u64,
+    /// Rows that keep their answers, although these may not be about their numbers.
+    unjudged: RowSample,
+    /// Such rows of which no number can be read.
+    unreadable: RowSample,
 }
 
-/// Rows by number, their statuses, and the first of them for people.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RowSample {
-    rows: RoaringTreemap,
+/// A count of rows, their statuses, and the first of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct RowSample {
+    count: u64,
     statuses: BTreeSet<Status>,
-    first: Vec<String>,
+    /// With their numbers.
+    first: BTreeMap<u64, String>,
 }
 
 impl RowSample {
-    fn add(&mut self, format: &RowFormat, batch: &Batch, row: usize, status: Status) {
-        self.rows.insert(batch.line(row));
-        self.statuses.insert(status);
-        if self.first.len() < MAX_LISTED {
-            self.first.push(describe_origin(&format.origin(batch, row, 0), None));
+    fn append(&mut self, other: &Self) {
+        self.count += other.count;
+        self.statuses.extend(&other.statuses);
+        self.first.extend(other.first.iter().map(|(line, text)| (*line, text.clone())));
+        while self.first.len() > MAX_LISTED {
+            self.first.pop_last();
         }
-    }
-
-    fn append(&mut self, mut other: Self) {
-        self.rows |= other.rows;
-        self.statuses.append(&mut other.statuses);
-        self.first.append(&mut other.first);
-        self.first.truncate(MAX_LISTED);
-    }
-}
-
-/// What the state says about the rows of a resolved table.
-#[derive(Debug, Default)]
-pub(crate) struct RecordComparison {
-    /// Rows whose answer is that of their number.
-    same: u64,
-    /// Rows whose number has another answer.
-    different: RoaringTreemap,
-    /// Rows whose number has no answer in the state.
-    unknown: RowSample,
-    /// Whether a run of the app wrote the file and asked all of its numbers.
-    is_own_file: bool,
-}
-
-impl RecordComparison {
-    /// Whether a number without an answer in the state was never asked: the state has the answers
-    /// of the run that wrote the table. It has if it knows the file, or two thirds of the answers.
-    fn covers_table(&self) -> bool {
-        self.is_own_file || (self.same > 0 && self.same >= self.unknown.rows.len() * 2)
     }
 }
 
 impl ResolvedScan {
+    /// What becomes of the rows by these rules.
     #[must_use]
-    pub(crate) fn rows_to_retry(&self) -> u64 {
-        self.totals.rows_in - self.totals.rows_kept
-    }
-
-    /// Whether rows are to be compared with the state.
-    #[must_use]
-    pub(crate) fn needs_records(&self) -> bool {
-        !self.unrecorded.rows.is_empty()
-    }
-
-    /// The rows that keep their answers, although these may not be about their numbers.
-    #[must_use]
-    pub(crate) fn unjudged_rows(&self) -> &RoaringTreemap {
-        &self.unjudged.rows
-    }
-
-    /// Decides about the rows that [`RetryRules::decide`] does not decide about. Returns those
-    /// whose answer is not about their number. `comparison` is `None` without a state.
-    pub(crate) fn conclude(&mut self, comparison: Option<RecordComparison>) -> RoaringTreemap {
-        self.is_concluded = true;
-        let (unrecorded, unreadable) =
-            (mem::take(&mut self.unrecorded), mem::take(&mut self.unreadable));
-        self.unjudged.append(mem::take(&mut self.rounded));
-        let mut changed = RoaringTreemap::new();
-        // Single cells are mistakes. If most are unreadable, a flag of the first run is missing.
-        if unreadable.rows.len() * 2 <= self.answered_rows {
-            changed |= unreadable.rows;
-        } else {
-            self.unjudged.append(unreadable);
-        }
-        match comparison {
-            None => self.unjudged.append(unrecorded),
-            Some(comparison) => {
-                let is_covered = comparison.covers_table();
-                changed |= comparison.different;
-                if is_covered {
-                    changed |= comparison.unknown.rows;
-                } else {
-                    self.unjudged.append(comparison.unknown);
+    pub(crate) fn judge(&self, retry_rules: &RetryRules) -> ScanJudgement {
+        let mut judged = ScanJudgement::default();
+        for ((facts, sent, record), sample) in &self.groups {
+            let rows = sample.count;
+            match retry_rules.judge(*facts, *sent, *record) {
+                Judgement::Keep(_) => {}
+                Judgement::KeepUnjudged(_) if facts.numbers.are_readable() => {
+                    judged.unjudged.append(sample);
+                }
+                Judgement::KeepUnjudged(_) => judged.unreadable.append(sample),
+                Judgement::UpdateReason => judged.rows_to_update += rows,
+                Judgement::Ask { reason, .. } => {
+                    judged.rows_to_ask += rows;
+                    *match reason {
+                        AskReason::Status(status) => &mut judged.by_status[status as usize],
+                        AskReason::NoStatus => &mut judged.no_status,
+                        AskReason::Corrected => &mut judged.corrected,
+                        AskReason::Changed => &mut judged.changed,
+                        AskReason::NotInState => &mut judged.not_in_state,
+                        AskReason::RoundedId => &mut judged.rounded_ids,
+                    } += rows;
                 }
             }
         }
-        self.count_changed(changed.len());
-        changed
+        judged
     }
 
-    /// Takes over what an interrupted run of the same table has decided.
-    pub(crate) fn conclude_as_decided(&mut self, changed: &RoaringTreemap) {
-        self.is_concluded = true;
-        self.unrecorded = RowSample::default();
-        self.count_changed(changed.len());
+    /// Whether the records in the state decide about a row.
+    #[must_use]
+    pub(crate) fn needs_records(&self, retry_rules: &RetryRules) -> bool {
+        self.groups.keys().any(|(facts, sent, _)| retry_rules.needs_record(*facts, *sent))
     }
 
-    fn count_changed(&mut self, rows: u64) {
-        self.totals.rows_kept -= rows;
-        self.reasons.changed += rows;
+    /// Whether most answered rows have numbers that cannot be read. Single ones are mistakes; if
+    /// most are unreadable, a flag of the first run is missing.
+    #[must_use]
+    pub(crate) fn is_misread(&self) -> bool {
+        let (mut answered, mut unreadable) = (0, 0);
+        for ((facts, sent, _), sample) in &self.groups {
+            if facts.status.is_some_and(is_answer) {
+                answered += sample.count;
+                let is_unreadable = facts.numbers == NumberReading::Unreadable;
+                if is_unreadable && *sent == SentNumber::Unknown {
+                    unreadable += sample.count;
+                }
+            }
+        }
+        unreadable * 2 > answered
+    }
+
+    /// The warnings about rows that keep their answers, although these may not be about their
+    /// numbers. `retry_rules` are those of the run.
+    #[must_use]
+    pub(crate) fn unjudged_warnings(&self, retry_rules: &RetryRules) -> Vec<String> {
+        let judged = self.judge(retry_rules);
+        let unjudged = describe_unjudged(&judged.unjudged, retry_rules);
+        unjudged.into_iter().chain(describe_unreadable(&judged.unreadable)).collect()
     }
 }
 
@@ -211,14 +190,23 @@ pub(crate) fn scan_resolved(
         prescan.rows += batch.len() as u64;
         prescan.bytes += batch.byte_len() as u64;
         for row in 0..batch.len() {
-            let decision = retry_rules
-                .decide(format, &batch, row, rules)
+            let ExaminedRow { facts, sent, .. } = retry::examine_row(format, &batch, row, rules)
                 .map_err(|cause| reader::status_error(format, &batch, row, cause))?;
-            let kept = scan.count_decision(format, &batch, row, rules, decision);
+            let (line, record) = (batch.line(row), retry_rules.record(batch.line(row)));
+            let sample = scan.groups.entry((facts, sent, record)).or_default();
+            sample.count += 1;
+            sample.statuses.extend(facts.status);
+            if sample.first.len() < MAX_LISTED {
+                let origin = describe_origin(&format.origin(&batch, row, 0), None);
+                sample.first.insert(line, origin);
+            }
             scan.totals.rows_in += 1;
-            scan.totals.count_row(kept.unwrap_or(Status::Failed));
-            if let Some(status) = kept {
-                scan.totals.rows_kept += 1;
+            scan.totals.count_row(facts.status.unwrap_or(Status::Failed));
+            let judgement = retry_rules.judge(facts, sent, record);
+            if matches!(judgement, Judgement::KeepUnjudged(_)) {
+                scan.unjudged_rows.insert(line);
+            }
+            if let Some(status) = judgement.kept_status() {
                 writer::count_kept_row(
                     format,
                     rules.default_region,
@@ -235,155 +223,178 @@ pub(crate) fn scan_resolved(
     Ok((prescan, scan))
 }
 
-impl ResolvedScan {
-    /// Counts a row. Returns its status if it keeps its answer, so far.
-    fn count_decision(
-        &mut self,
-        format: &RowFormat,
-        batch: &Batch,
-        row: usize,
-        rules: NumberRules,
-        decision: RowDecision,
-    ) -> Option<Status> {
-        let reasons = &mut self.reasons;
-        let was_answered =
-            |status| !matches!(status, Status::Invalid | Status::Failed | Status::Pending);
-        match decision {
-            RowDecision::Keep(status) => {
-                self.answered_rows += u64::from(was_answered(status));
-                return Some(status);
+/// Why a resolved table cannot be compared with the state.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CompareError {
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl CompareError {
+    pub(crate) fn into_failure(self, input: &Path) -> Failure {
+        match self {
+            Self::Reader(error) => {
+                let cause = anyhow::Error::new(error).context(input_name(input));
+                Failure::from_error(Exit::Input, cause)
             }
-            RowDecision::Retry(status) => reasons.by_status[status as usize] += 1,
-            RowDecision::RoundedId => reasons.rounded_ids += 1,
-            RowDecision::NoStatus => reasons.no_status += 1,
-            RowDecision::Corrected => reasons.corrected += 1,
-            RowDecision::Changed => {
-                self.answered_rows += 1;
-                reasons.changed += 1;
-            }
-            RowDecision::NeedsRecord(status) => {
-                self.answered_rows += 1;
-                self.unrecorded.add(format, batch, row, status);
-                return Some(status);
-            }
-            RowDecision::Unreadable(status) => {
-                self.answered_rows += 1;
-                if retry::has_rounded_number(format, batch, row, rules) {
-                    self.rounded.add(format, batch, row, status);
-                } else {
-                    self.unreadable.add(format, batch, row, status);
-                }
-                return Some(status);
+            Self::State(error) => {
+                let text = tr!(
+                    "the state file cannot be read: {cause}; nothing was written",
+                    cause = error
+                );
+                Failure::with_message(Exit::Error, text)
             }
         }
-        None
     }
 }
 
-/// Compares the answers of a resolved table with those in the state. `path` is that of the table.
+/// Compares the answers of a resolved table with those in the state, and keeps the result there for
+/// the same command after an interruption. `path` is that of the table.
 ///
 /// # Errors
-/// [`ReaderError`] for the first row that cannot be read or has no valid status.
+/// [`CompareError`] for the first row that cannot be read or has no valid status, and if the state
+/// cannot be read or written.
 pub(crate) fn compare_with_state(
     mut source: Source,
     path: &Path,
     rules: NumberRules,
     format: &RowFormat,
     retry_rules: &RetryRules,
-    records: &StoredRecords,
-) -> Result<RecordComparison, ReaderError> {
-    let mut comparison =
-        RecordComparison { is_own_file: records.has_written(path), ..RecordComparison::default() };
-    while let Some(batch) = source.next_batch(usize::MAX)? {
+    records: &FileRecords,
+) -> Result<RowRecords, CompareError> {
+    let mut found = RowRecords::default();
+    let (mut same, mut unknown, mut found_unknown) = (0, 0, 0);
+    let mut unknown_ids = Vec::new();
+    while let Some(batch) = source.next_batch(usize::MAX).map_err(ReaderError::from)? {
         let (mut rows, mut numbers) = (Vec::new(), Vec::new());
         for row in 0..batch.len() {
-            let decision = retry_rules
-                .decide(format, &batch, row, rules)
+            let examined = retry::examine_row(format, &batch, row, rules)
                 .map_err(|cause| reader::status_error(format, &batch, row, cause))?;
-            if let RowDecision::NeedsRecord(status) = decision {
-                numbers.extend(retry::asked_numbers(format, &batch, row, rules));
+            let ExaminedRow { facts, sent, numbers: own } = examined;
+            if let Some(status) = facts.status.filter(|_| retry_rules.needs_record(facts, sent)) {
+                numbers.extend(own);
                 rows.push((row, status, numbers.len()));
             }
         }
-        // An error ends the run, which reads the state too.
-        let Some(found) = records.look_up(&numbers) else { break };
+        let outcomes = records.look_up(&numbers)?;
         let mut start = 0;
         for (row, status, end) in rows {
-            let own = &found[mem::replace(&mut start, end)..end];
+            let own = &outcomes[mem::replace(&mut start, end)..end];
+            let line = batch.line(row);
             match retry::compare_records(format, &batch, row, status, own) {
-                RecordMatch::Same => comparison.same += 1,
-                RecordMatch::Different => {
-                    comparison.different.insert(batch.line(row));
+                AnswerRecord::Different => {
+                    found.different.insert(line);
                 }
-                RecordMatch::Unknown => comparison.unknown.add(format, &batch, row, status),
+                AnswerRecord::Unknown => {
+                    found.unknown.insert(line);
+                    unknown += u64::from(is_answer(status));
+                    if status == Status::Found {
+                        found_unknown += 1;
+                        if unknown_ids.len() < MAX_IDS {
+                            let ids = format.written_user_ids(&batch, row);
+                            unknown_ids.push((line, ids.map(str::to_owned).collect::<Vec<_>>()));
+                        }
+                    }
+                }
+                AnswerRecord::Same | AnswerRecord::NotRead => same += u64::from(is_answer(status)),
             }
         }
     }
-    Ok(comparison)
+    if found_unknown > 0 {
+        // A user id that the state knows, beside a number that it does not know, is the answer to
+        // another number.
+        let ids = unknown_ids.iter().flat_map(|(_, ids)| ids).cloned().collect();
+        let known = records.known_user_ids(&ids)?;
+        for (line, ids) in unknown_ids {
+            if ids.iter().any(|id| known.contains(id)) {
+                found.unknown.remove(line);
+                found.different.insert(line);
+                unknown -= 1;
+                found_unknown -= 1;
+            }
+        }
+    }
+    // Its own file has no user id that the state does not know, unless another run has replaced it.
+    let is_own = found_unknown == 0 && records.has_written(path)?;
+    found.has_all_answers = is_own || (same > 0 && same >= unknown * 2);
+    records.store_row_records(&found)?;
+    Ok(found)
 }
 
 /// How many rows are asked again, and why; `None` if there is none.
 #[must_use]
-pub(crate) fn describe_reasons(scan: &ResolvedScan) -> Option<String> {
-    if scan.rows_to_retry() == 0 {
+pub(crate) fn describe_reasons(scan: &ResolvedScan, retry_rules: &RetryRules) -> Option<String> {
+    let judged = scan.judge(retry_rules);
+    if judged.rows_to_ask == 0 {
         return None;
     }
-    let RetryReasons { by_status, rounded_ids, no_status, corrected, changed } = &scan.reasons;
-    let statuses = Status::ALL.into_iter().zip(by_status);
+    let statuses = Status::ALL.into_iter().zip(&judged.by_status);
     let mut reasons: Vec<_> = statuses
         .filter(|(_, count)| **count > 0)
         .map(|(status, count)| format!("{status} {count}"))
         .collect();
     for (count, reason) in [
-        (corrected, tr!("invalid and can be sent now")),
-        (changed, tr!("another number than the one that was asked")),
-        (no_status, tr!("no status")),
-        (rounded_ids, tr!("rounded user id")),
+        (judged.corrected, tr!("invalid and can be sent now")),
+        (judged.changed, tr!("another number than the one that was asked")),
+        (judged.not_in_state, tr!("number not in the state")),
+        (judged.no_status, tr!("no status")),
+        (judged.rounded_ids, tr!("rounded user id")),
     ] {
-        if *count > 0 {
+        if count > 0 {
             reasons.push(format!("{reason} {count}"));
         }
     }
     Some(tr!(
         "asking {rows} of {all} rows again: {reasons}",
-        rows = scan.rows_to_retry(),
+        rows = judged.rows_to_ask,
         all = scan.totals.rows_in,
         reasons = reasons.join(&tr!(", "))
     ))
 }
 
-/// The warning about rows that keep their answers, although these may not be about their numbers.
-/// `retry_rules` are those of the run.
-#[must_use]
-pub(crate) fn unjudged_warning(scan: &ResolvedScan, retry_rules: &RetryRules) -> Option<String> {
-    let RowSample { rows, statuses, first } = &scan.unjudged;
-    let count = rows.len();
-    if count == 0 {
-        return None;
-    }
-    let asked = Status::ALL
-        .into_iter()
-        .filter(|status| retry_rules.has_status(*status) || statuses.contains(status));
-    let mut text = tr!(
+/// The warning about rows whose number may not be the one that was asked.
+fn describe_unjudged(sample: &RowSample, retry_rules: &RetryRules) -> Option<String> {
+    let asked = Status::ALL.into_iter().filter(|status| {
+        retry_rules.statuses().contains(status) || sample.statuses.contains(status)
+    });
+    let text = tr!(
         "{n} row has an answer, and there is no record of the number that was asked: if the number \
          was changed, the answer is not about it. The row keeps it; --retry {statuses} asks it \
          again"
             | "{n} rows have an answer, and there is no record of the number that was asked: where \
                the number was changed, the answer is not about it. The rows keep it; \
                --retry {statuses} asks them again"
-                % count,
+                % sample.count,
         statuses = asked.map(Status::name).collect::<Vec<_>>().join(",")
     );
-    for row in first {
+    (sample.count > 0).then(|| list_rows(text, sample))
+}
+
+/// The warning about rows whose number cannot be read.
+fn describe_unreadable(sample: &RowSample) -> Option<String> {
+    let text = tr!(
+        "{n} row has an answer, and its number cannot be read. The row keeps its answer; give the \
+         flags of the first run (--region …), or correct the cell"
+            | "{n} rows have an answer, and their numbers cannot be read. The rows keep their \
+               answers; give the flags of the first run (--region …), or correct the cells"
+                % sample.count
+    );
+    (sample.count > 0).then(|| list_rows(text, sample))
+}
+
+fn list_rows(mut text: String, sample: &RowSample) -> String {
+    for row in sample.first.values() {
         text.push_str("\n  ");
         text.push_str(row);
     }
-    let more = count - first.len() as u64;
+    let more = sample.count - sample.first.len() as u64;
     if more > 0 {
         text.push_str("\n  ");
         text.push_str(&tr!("and {count} more", count = more));
     }
-    Some(text)
+    text
 }
 
 /// The warning for a table that can be read only once, so that it is not compared with the state.
@@ -430,13 +441,14 @@ pub(crate) fn uncompared_warning(options: &RowOptions, source: &Source) -> Optio
 
 /// The warning if a spreadsheet rounded user ids of the table.
 #[must_use]
-pub(crate) fn rounded_ids_warning(scan: &ResolvedScan) -> Option<String> {
-    (scan.reasons.rounded_ids > 0).then(|| {
+pub(crate) fn rounded_ids_warning(scan: &ResolvedScan, retry_rules: &RetryRules) -> Option<String> {
+    let rows = scan.judge(retry_rules).rounded_ids;
+    (rows > 0).then(|| {
         tr!("in {n} row, a spreadsheet rounded the user id when it saved the file; the row is \
              asked again"
             | "in {n} rows, a spreadsheet rounded the user id when it saved the file; the rows \
                    are asked again"
-                % scan.reasons.rounded_ids)
+                % rows)
     })
 }
 
@@ -456,6 +468,16 @@ pub(crate) fn mark_unjudged(
 #[must_use]
 pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path, is_judged: bool) -> String {
     let (input, rows) = (input.display(), totals.rows_in);
+    let open = totals.rows(Status::Failed) + totals.rows(Status::Pending);
+    if open > 0 {
+        return tr!(
+            "{input}: nothing to retry, although {open} of {rows} rows failed or are pending: \
+             --retry does not name them; the file stays as it is",
+            input,
+            open,
+            rows
+        );
+    }
     if !is_judged {
         return tr!(
             "{input}: nothing to retry apart from the rows without a record; the file stays as it \
@@ -505,9 +527,11 @@ mod tests {
     #[test]
     fn kept_rows_are_counted_like_resolved_rows() {
         let text = "tel,id,userid,exclusive_userids,status,errcode,errmsg,expected\n\
-                    138,u1,u1,,found,0,ok,match\n139,u2,4.7E+15,,not_found,60121,none,missing\n\
-                    137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n\
-                    135,u5,4.68626E+15,,found,0,ok,\n134,u6,u6,u7;1E+15,found,0,ok,\n";
+                    13800138000,u1,u1,,found,0,ok,match\n\
+                    13900138000,u2,4.7E+15,,not_found,60121,none,missing\n\
+                    13700138000,u3,,,failed,-1,busy,\n13600138000,u4,,,pending,,a limit,\n\
+                    13500138000,u5,4.68626E+15,,found,0,ok,\n\
+                    13400138000,u6,u6,u7;1E+15,found,0,ok,\n";
         let options = RowOptions {
             has_answers: true,
             expected_column: Some("id".parse().unwrap()),
@@ -519,13 +543,14 @@ mod tests {
             ..SourceOptions::default()
         };
         let source =
-            Source::open(Box::new(Cursor::new(text)), &source_options, &|cell| cell.len() == 3)
+            Source::open(Box::new(Cursor::new(text)), &source_options, &|cell| cell.len() == 11)
                 .unwrap();
         let format = RowFormat::new(&options, &source).unwrap();
         let (prescan, scan) =
             scan_resolved(source, RULES, &format, &RetryRules::default()).unwrap();
-        assert_eq!((prescan.rows, scan.totals.rows_in, scan.totals.rows_kept), (6, 6, 2));
-        assert_eq!((scan.rows_to_retry(), scan.reasons.rounded_ids), (4, 2));
+        let judged = scan.judge(&RetryRules::default());
+        assert_eq!((prescan.rows, scan.totals.rows_in), (6, 6));
+        assert_eq!((judged.rows_to_ask, judged.rounded_ids), (4, 2));
         assert_eq!(Expected::ALL.map(|result| scan.row_stats.expected(result)), [1, 0, 0, 1]);
         let not_found = scan.unresolved.with_status(Status::NotFound);
         let first = &not_found.rows[0];
