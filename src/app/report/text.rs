@@ -47,7 +47,7 @@ pub(crate) fn describe_input(
     let dialect = source.dialect();
     // A sheet is read as CSV, but nobody sees that text.
     let is_text = source.row_numbers().sheet().is_none();
-    let encoding = is_text.then(|| describe_encoding(dialect));
+    let encoding = is_text.then(|| describe_encoding(*dialect));
     let delimiter = is_text.then(|| describe_delimiter(dialect.delimiter));
     let read = [
         shard.map(|shard| tr!("shard {shard}", shard)),
@@ -109,7 +109,7 @@ pub(crate) fn describe_input(
     )
 }
 
-fn describe_encoding(dialect: &Dialect) -> String {
+fn describe_encoding(dialect: Dialect) -> String {
     let (encoding, why) = (dialect.encoding, &dialect.encoding_reason);
     match (dialect.has_bom, why) {
         (true, EncodingReason::Bom) => tr!("{encoding} with byte order mark", encoding),
