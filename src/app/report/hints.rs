@@ -639,8 +639,8 @@ mod tests {
         );
         assert_eq!(
             texts[3],
-            "if you correct a.xlsx instead, run this, which makes 10 calls at most: dingmap \
-             resolve a.xlsx --max-age 1d"
+            "if you correct a.xlsx instead, run this, which makes 10 calls at most, not counting \
+             retries: dingmap resolve a.xlsx --max-age 1d"
         );
     }
 

@@ -418,12 +418,11 @@ async fn plan_copy(
         return Ok(None);
     };
     let header = input.source.header().clone();
-    let task = match input.format.target_columns() {
-        Some(columns) => SheetTask::Replace { columns: columns.to_vec() },
-        None => {
-            let optional = options.row_options.optional_columns();
-            append_task(&header, &optional, args.reader.flexible)
-        }
+    let task = if let Some(columns) = input.format.target_columns() {
+        SheetTask::Replace { columns: columns.to_vec() }
+    } else {
+        let optional = options.row_options.optional_columns();
+        append_task(&header, &optional, args.reader.flexible)
     };
     let path = args.input.clone();
     let prepare = move || prepare_copy(&path, &origin, &header, &task);

@@ -414,8 +414,8 @@ pub(crate) fn unscanned_warning(input: &Path, source: &Source) -> Option<String>
 #[must_use]
 pub(crate) fn answered_warning(input: &Path, header: &Header) -> Option<String> {
     header.appended_names.as_ref()?;
-    let is_there = |name: &&str| header.first_row.iter().any(|cell| is_same_name(cell, name));
-    ANSWER_COLUMNS.iter().all(|name| is_there(&name)).then(|| {
+    let is_there = |name: &str| header.first_row.iter().any(|cell| is_same_name(cell, name));
+    ANSWER_COLUMNS.iter().all(|name| is_there(name)).then(|| {
         tr!(
             "{input} has the answers of an earlier run: --retry-failed asks only the rows that \
              failed or were corrected, and this run asks all rows and adds its answers beside them",
