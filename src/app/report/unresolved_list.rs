@@ -100,7 +100,8 @@ mod tests {
         shared.record(|| origin(9, ["00009", "甲"]), [mobile], Status::NotFound, ["60121", "no"]);
         let mut unjudged = shared.take();
         unjudged.mark_unjudged(|row| row == 9, "no record");
-        let expected = "\nwithout a user id:\n  在职, row 9 (D9): 00009, 甲: not_found: no record";
+        let expected = "\nwithout a user id:\
+                        \n  在职, row 9 (D9): 00009, 甲, 138****8000: not_found: no; no record";
         assert_eq!(list_unresolved(&unjudged), expected);
         let origin =
             |line| RowOrigin { location: RowLocation::Line(line), cell: None, person: Vec::new() };

@@ -57,14 +57,14 @@ impl UnresolvedRows {
         &self.0[status as usize]
     }
 
-    /// Removes what the API said about the numbers of some rows, and gives `reason` instead.
+    /// Adds `reason` to what the API said about some rows, whose number may be another one now.
     pub(crate) fn mark_unjudged(&mut self, is_unjudged: impl Fn(u64) -> bool, reason: &str) {
         let rows = self.0.iter_mut().flat_map(|group| &mut group.rows);
         for row in rows.filter(|row| is_unjudged(row.origin.location.number())) {
             row.is_unjudged = true;
-            row.mobile = None;
-            row.code.clear();
-            reason.clone_into(&mut row.message);
+            let said = [&*row.message, reason];
+            row.message =
+                said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
         }
     }
 }

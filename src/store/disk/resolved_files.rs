@@ -23,10 +23,10 @@ use crate::store::freshness::{Freshness, MaxAges};
 
 /// The scope and the session of the run that asked all numbers of a file, by the digest of its
 /// path. States of earlier versions have neither table.
-const FILES: TableDefinition<'_, &str, (u32, u64)> = TableDefinition::new("dingmap results");
+const FILES: TableDefinition<'_, &str, (u32, u64)> = TableDefinition::new("dingmap resolved");
 /// Rows as bits, by scope, fingerprint, kind and block.
 const ROW_RECORDS: TableDefinition<'_, (u32, &str, u8, u64), &[u8]> =
-    TableDefinition::new("dingmap rows");
+    TableDefinition::new("dingmap evidence");
 /// Most files that are recorded. Those of the oldest sessions are forgotten.
 const MAX_FILES: u64 = 1000;
 /// The rows of a block.

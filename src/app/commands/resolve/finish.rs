@@ -133,7 +133,9 @@ pub(crate) async fn finish(
         summary.mark_written();
     }
     let is_finished = matches!(end, RunEnd::Finished);
-    let written = setup.output_file().filter(|_| is_written);
+    // A device keeps nothing that could be corrected.
+    let written =
+        setup.output_file().filter(|path| is_written && open_input::is_regular_file(path));
     let digest = completed.replaced.digest.as_ref();
     let unrecorded = written.and_then(|path| {
         // A second try asks only some numbers.

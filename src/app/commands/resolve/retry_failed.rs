@@ -452,8 +452,7 @@ pub(crate) fn rounded_ids_warning(scan: &ResolvedScan, retry_rules: &RetryRules)
     })
 }
 
-/// The rows without a user id, without the reasons of those whose answer may be about another
-/// number.
+/// The rows without a user id, where those whose answer may be about another number say so.
 #[must_use]
 pub(crate) fn mark_unjudged(
     mut unresolved: UnresolvedRows,

@@ -270,7 +270,7 @@ fn break_table(state: &Path) {
     use redb::{Database, TableDefinition};
     let database = Database::open(state).unwrap();
     let transaction = database.begin_write().unwrap();
-    let name = "dingmap resolved files";
+    let name = "dingmap resolved";
     transaction.delete_table(TableDefinition::<&str, (u32, u64)>::new(name)).unwrap();
     transaction.open_table(TableDefinition::<u64, u64>::new(name)).unwrap();
     transaction.commit().unwrap();

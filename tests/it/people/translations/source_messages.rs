@@ -53,8 +53,8 @@ const NOT_USER_FACING: &[&str] = &[
     "dingmap answers",
     "dingmap runs",
     "dingmap outputs",
-    "dingmap files",
-    "dingmap changes",
+    "dingmap resolved",
+    "dingmap evidence",
 ];
 
 /// How many words there are in a text, without those in its placeholders, names of flags and the
