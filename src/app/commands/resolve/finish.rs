@@ -134,8 +134,8 @@ pub(crate) async fn finish(
     }
     let is_finished = matches!(end, RunEnd::Finished);
     // A device keeps nothing that could be corrected.
-    let written =
-        setup.output_file().filter(|path| is_written && open_input::is_regular_file(path));
+    let is_kept = is_written && paths::persistent_path(&setup.targets.output).is_some();
+    let written = setup.output_file().filter(|_| is_kept);
     let digest = completed.replaced.digest.as_ref();
     let unrecorded = written.and_then(|path| {
         // A second try asks only some numbers.
